@@ -1,0 +1,1 @@
+"""Reservations for fleet equipment, served as linked data."""

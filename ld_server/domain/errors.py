@@ -1,0 +1,145 @@
+"""
+Every way in which the service says no.
+
+One class per refusal. The first line of its docstring is the public title of the problem (RFC 9457);
+`ld_server.http.errors` holds the one table that gives each class its slug and its status.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+class Refusal(Exception):
+    """
+    The request was refused
+
+    `detail` is a sentence for the person who sent the request. `members` are further members of the
+    problem document, in JSON terms.
+    """
+
+    def __init__(self, detail: str, **members: Any) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.members = members
+
+    @classmethod
+    def title(cls) -> str:
+        """The public title of this refusal: the first line of its docstring."""
+        lines = (cls.__doc__ or "").strip().splitlines()
+        return lines[0].strip()
+
+
+class MalformedBody(Refusal):
+    """The body cannot be read"""
+
+
+class UnknownContext(Refusal):
+    """The JSON-LD context is not known here"""
+
+
+class InvalidParameter(Refusal):
+    """A parameter has a value that cannot be used"""
+
+
+class QueryRefused(Refusal):
+    """The SPARQL query is not allowed here"""
+
+
+class QueryLimitExceeded(Refusal):
+    """The SPARQL query is more than this server answers"""
+
+
+class Unauthenticated(Refusal):
+    """A valid key is needed"""
+
+
+class Forbidden(Refusal):
+    """The key does not allow this"""
+
+
+class NotFound(Refusal):
+    """There is nothing here"""
+
+
+class MethodNotAllowed(Refusal):
+    """The method is not allowed here"""
+
+
+class NotAcceptable(Refusal):
+    """None of the accepted media types can be produced"""
+
+
+class TransitionRefused(Refusal):
+    """The reservation cannot take this step now"""
+
+
+class InsufficientAvailability(Refusal):
+    """There are not enough units in this window"""
+
+
+class Duplicate(Refusal):
+    """Another resource has this value already"""
+
+
+class IdempotencyInProgress(Refusal):
+    """The first request with this key is still running"""
+
+
+class Stale(Refusal):
+    """The resource has changed since it was read"""
+
+
+class TooLarge(Refusal):
+    """The body is too large"""
+
+
+class UnsupportedMediaType(Refusal):
+    """The body's media type cannot be read"""
+
+
+class UnknownReference(Refusal):
+    """A referenced resource does not exist"""
+
+
+class UnknownTerm(Refusal):
+    """A term is not known"""
+
+
+class IdempotencyMismatch(Refusal):
+    """The key was used for another request"""
+
+
+class RateLimited(Refusal):
+    """Too many requests"""
+
+
+class StoreUnavailable(Refusal):
+    """A store cannot be reached now"""
+
+    def __init__(self, detail: str, *, retry_after: int = 5, **members: Any) -> None:
+        super().__init__(detail, **members)
+        self.retry_after = retry_after
+
+
+@dataclass(frozen=True)
+class Violation:
+    """
+    One wrong value. `pointer` is a JSON pointer (RFC 6901) into what the client sent, where it can be told;
+    `path` is the IRI of the property, `value` the offending value in JSON terms or None.
+    """
+
+    pointer: str
+    path: str
+    value: Any
+    message: str
+
+
+class ShapeViolation(Refusal):
+    """The resource does not have the shape that is asked for"""
+
+    def __init__(self, detail: str, violations: Sequence[Violation], report: Any = None) -> None:
+        super().__init__(detail, violations=[asdict(violation) for violation in violations])
+        self.violations = tuple(violations)
+        self.report = report
+        """The SHACL validation report as RDF triples (pyoxigraph), or None when no shape was asked."""

@@ -1,0 +1,111 @@
+"""Every setting of the service: its environment variable, its default and one sentence. Nothing else reads the environment."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+class InvalidSetting(ValueError):
+    """A setting has a value that cannot be used; the message names the variable."""
+
+
+def setting(variable: str, default: Any, sentence: str, secret: bool = False) -> Any:
+    """A field of Settings: the environment variable, its default, and the sentence that documents it."""
+    return field(default=default, metadata={"variable": variable, "sentence": sentence, "secret": secret})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The deployment, frozen. `Settings.from_environment` reads it; tests build it directly."""
+
+    base_iri: str = setting("LD_BASE_IRI", "http://localhost:8000", "Where resource IRIs are minted; recorded at first start.")
+    data_dir: Path = setting("LD_DATA_DIR", Path("data"), "Directory of the embedded stores, keys and run files.")
+    host: str = setting("LD_HOST", "127.0.0.1", "Address the web server listens on.")
+    port: int = setting("LD_PORT", 8000, "Port the web server listens on.")
+    web_workers: int = setting("LD_WEB_WORKERS", 2, "Number of web server processes.")
+    web_threads: int = setting("LD_WEB_THREADS", 4, "Number of threads in each web server process.")
+    tenant: str = setting("LD_TENANT", "default", "Fills meta.tenant of every event.")
+    database_url: str = setting("LD_DATABASE_URL", "", "SQLAlchemy URL of the ledger; empty means SQLite in the data directory.", secret=True)
+    database_pool: int = setting("LD_DATABASE_POOL", 8, "Connections each process keeps to Postgres.")
+    sparql_url: str = setting("LD_SPARQL_URL", "managed:", "SPARQL store: managed:, memory:, or the query URL of a SPARQL 1.1 server.", secret=True)
+    sparql_update_url: str = setting("LD_SPARQL_UPDATE_URL", "", "SPARQL update URL when it differs from the query URL.", secret=True)
+    sparql_graph_store_url: str = setting("LD_SPARQL_GRAPH_STORE_URL", "", "Graph Store Protocol URL when the server has one to be used.", secret=True)
+    sparql_timeout: float = setting("LD_SPARQL_TIMEOUT", 30.0, "Seconds after which a SPARQL query is given up.")
+    sparql_max_rows: int = setting("LD_SPARQL_MAX_ROWS", 100_000, "Most rows or triples a SPARQL query may answer.")
+    sparql_max_bytes: int = setting("LD_SPARQL_MAX_BYTES", 64 * 1024 * 1024, "Most bytes a SPARQL answer may have.")
+    sparql_wait: float = setting("LD_SPARQL_WAIT", 5.0, "Seconds a query waits for the projector to apply what was committed before it.")
+    blob_url: str = setting("LD_BLOB_URL", "", "Where attachments are kept; empty means files in the data directory.", secret=True)
+    huey_url: str = setting("LD_HUEY_URL", "", "Where Huey keeps its queue; empty means SQLite in the data directory.", secret=True)
+    admin_key: str = setting("LD_ADMIN_KEY", "", "The first admin key; when empty the first start makes one and prints it once.", secret=True)
+    allocation_policy: str = setting("LD_ALLOCATION_POLICY", "hard_fail", "What approval does when units are missing: hard_fail or allow_under_allocation.")
+    capacity_rule: str = setting("LD_CAPACITY_RULE", "overlap", "How a window uses a pool: overlap or peak.")
+    max_body_bytes: int = setting("LD_MAX_BODY_BYTES", 4 * 1024 * 1024, "Largest request body in bytes.")
+    max_json_depth: int = setting("LD_MAX_JSON_DEPTH", 64, "Deepest nesting of a JSON body.")
+    max_triples: int = setting("LD_MAX_TRIPLES", 20_000, "Most statements one request may bring.")
+    idempotency_hours: float = setting("LD_IDEMPOTENCY_HOURS", 24.0, "Hours an Idempotency-Key is remembered.")
+    projector_interval: float = setting("LD_PROJECTOR_INTERVAL", 0.02, "Seconds between two looks of the projector at the ledger.")
+    projector_batch: int = setting("LD_PROJECTOR_BATCH", 200, "Most revisions the projector applies in one go.")
+    projector_lease: float = setting("LD_PROJECTOR_LEASE", 10.0, "Seconds a projector may be silent before another takes over.")
+    log_level: str = setting("LD_LOG_LEVEL", "INFO", "Least severe level that is logged.")
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "base_iri", self.base_iri.rstrip("/"))
+        object.__setattr__(self, "data_dir", Path(self.data_dir).absolute())
+        defaults = {
+            "database_url": f"sqlite:///{self.data_dir}/ledger.db",
+            "blob_url": f"file://{self.data_dir}/blobs",
+            "huey_url": f"sqlite:///{self.data_dir}/huey.db",
+        }
+        for name, value in defaults.items():
+            object.__setattr__(self, name, getattr(self, name) or value)
+        self._refuse_impossible_values()
+
+    def _refuse_impossible_values(self) -> None:
+        if not self.base_iri.startswith(("http://", "https://")):
+            raise InvalidSetting("LD_BASE_IRI must be an absolute http or https IRI")
+        for name, allowed in _CHOICES.items():
+            if getattr(self, name) not in allowed:
+                raise InvalidSetting(f"{variable_of(name)} must be one of {', '.join(allowed)}")
+        for name in _POSITIVE:
+            if getattr(self, name) <= 0:
+                raise InvalidSetting(f"{variable_of(name)} must be greater than zero")
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str], **overrides: Any) -> "Settings":
+        """
+        The settings that the environment gives; `overrides` (by field name) win over it.
+
+        Raises InvalidSetting for a value of the wrong type and for an unknown variable that starts with `LD_`.
+        """
+        values: dict[str, Any] = {}
+        known = {one.metadata["variable"]: one for one in dataclasses.fields(cls)}
+        for variable, text in environment.items():
+            if variable in known and text != "":
+                values[known[variable].name] = _convert(known[variable], text)
+        unknown = sorted(name for name in environment if name.startswith("LD_") and name not in known and name not in _LINKER)
+        if unknown:
+            raise InvalidSetting(f"unknown setting {', '.join(unknown)}")
+        return cls(**{**values, **{name: value for name, value in overrides.items() if value is not None}})
+
+
+_CHOICES = {"allocation_policy": ("hard_fail", "allow_under_allocation"), "capacity_rule": ("overlap", "peak")}
+_POSITIVE = (
+    "web_workers", "web_threads", "database_pool", "sparql_timeout", "sparql_max_rows", "sparql_max_bytes", "max_body_bytes",
+    "max_json_depth", "max_triples", "idempotency_hours", "projector_interval", "projector_batch", "projector_lease",
+)  # fmt: skip
+_LINKER = {"LD_LIBRARY_PATH", "LD_PRELOAD", "LD_RUN_PATH", "LD_BIND_NOW", "LD_DEBUG", "LD_AUDIT"}
+"""Variables of the dynamic linker, which share our prefix."""
+
+
+def variable_of(name: str) -> str:
+    """The environment variable of a field."""
+    return next(one.metadata["variable"] for one in dataclasses.fields(Settings) if one.name == name)
+
+
+def _convert(one: "dataclasses.Field[Any]", text: str) -> Any:
+    try:
+        return type(one.default)(text) if not isinstance(one.default, Path) else Path(text)
+    except ValueError as error:
+        raise InvalidSetting(f"{one.metadata['variable']} must be a {type(one.default).__name__}, not {text!r}") from error
