@@ -27,19 +27,29 @@ class Settings:
     web_workers: int = setting("LD_WEB_WORKERS", 2, "Number of web server processes.")
     web_threads: int = setting("LD_WEB_THREADS", 4, "Number of threads in each web server process.")
     tenant: str = setting("LD_TENANT", "default", "Fills meta.tenant of every event.")
-    database_url: str = setting("LD_DATABASE_URL", "", "SQLAlchemy URL of the ledger; empty means SQLite in the data directory.", secret=True)
+    database_url: str = setting(
+        "LD_DATABASE_URL", "", "SQLAlchemy URL of the ledger; empty means SQLite in the data directory.", secret=True
+    )
     database_pool: int = setting("LD_DATABASE_POOL", 8, "Connections each process keeps to Postgres.")
-    sparql_url: str = setting("LD_SPARQL_URL", "managed:", "SPARQL store: managed:, memory:, or the query URL of a SPARQL 1.1 server.", secret=True)
+    sparql_url: str = setting(
+        "LD_SPARQL_URL", "managed:", "SPARQL store: managed:, memory:, or the query URL of a SPARQL 1.1 server.", secret=True
+    )
     sparql_update_url: str = setting("LD_SPARQL_UPDATE_URL", "", "SPARQL update URL when it differs from the query URL.", secret=True)
-    sparql_graph_store_url: str = setting("LD_SPARQL_GRAPH_STORE_URL", "", "Graph Store Protocol URL when the server has one to be used.", secret=True)
+    sparql_graph_store_url: str = setting(
+        "LD_SPARQL_GRAPH_STORE_URL", "", "Graph Store Protocol URL when the server has one to be used.", secret=True
+    )
     sparql_timeout: float = setting("LD_SPARQL_TIMEOUT", 30.0, "Seconds after which a SPARQL query is given up.")
     sparql_max_rows: int = setting("LD_SPARQL_MAX_ROWS", 100_000, "Most rows or triples a SPARQL query may answer.")
     sparql_max_bytes: int = setting("LD_SPARQL_MAX_BYTES", 64 * 1024 * 1024, "Most bytes a SPARQL answer may have.")
     sparql_wait: float = setting("LD_SPARQL_WAIT", 5.0, "Seconds a query waits for the projector to apply what was committed before it.")
     blob_url: str = setting("LD_BLOB_URL", "", "Where attachments are kept; empty means files in the data directory.", secret=True)
     huey_url: str = setting("LD_HUEY_URL", "", "Where Huey keeps its queue; empty means SQLite in the data directory.", secret=True)
-    admin_key: str = setting("LD_ADMIN_KEY", "", "The first admin key; when empty the first start makes one and prints it once.", secret=True)
-    allocation_policy: str = setting("LD_ALLOCATION_POLICY", "hard_fail", "What approval does when units are missing: hard_fail or allow_under_allocation.")
+    admin_key: str = setting(
+        "LD_ADMIN_KEY", "", "The first admin key; when empty the first start makes one and prints it once.", secret=True
+    )
+    allocation_policy: str = setting(
+        "LD_ALLOCATION_POLICY", "hard_fail", "What approval does when units are missing: hard_fail or allow_under_allocation."
+    )
     capacity_rule: str = setting("LD_CAPACITY_RULE", "overlap", "How a window uses a pool: overlap or peak.")
     max_body_bytes: int = setting("LD_MAX_BODY_BYTES", 4 * 1024 * 1024, "Largest request body in bytes.")
     max_json_depth: int = setting("LD_MAX_JSON_DEPTH", 64, "Deepest nesting of a JSON body.")

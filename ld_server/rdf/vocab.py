@@ -3,6 +3,7 @@
 SCHEMA = "http://schema.org/"
 SCHEMA_HTTPS = "https://schema.org/"
 RSV = "https://w3id.org/ld-reservations#"
+SHAPES = "https://w3id.org/ld-reservations/shapes#"
 RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 RDFS = "http://www.w3.org/2000/01/rdf-schema#"
 XSD = "http://www.w3.org/2001/XMLSchema#"
@@ -59,7 +60,7 @@ TURNAROUND_AFTER = RSV + "turnaroundAfter"
 METADATA = RSV + "metadata"
 ASSET_TAG = RSV + "assetTag"
 STATUS = RSV + "status"
-LOCATION = RSV + "location"
+LOCATION = SCHEMA + "location"
 ASSIGNED_TO = RSV + "assignedTo"
 MESH_NODE_ID = RSV + "meshNodeId"
 WIREGUARD_HOSTNAME = RSV + "wireguardHostname"
@@ -67,7 +68,7 @@ LINE_ITEMS = RSV + "lineItem"
 REQUESTED_QUANTITY = RSV + "requestedQuantity"
 ALLOCATED_QUANTITY = RSV + "allocatedQuantity"
 NOTES = RSV + "notes"
-PURPOSE = RSV + "purpose"
+PURPOSE = SCHEMA + "purpose"
 PRIORITY = RSV + "priority"
 IS_ASAP = RSV + "isAsap"
 EXTERNAL_SOURCE = RSV + "externalSource"
@@ -86,3 +87,28 @@ FOR_LINE = RSV + "forLine"
 ITEM_TYPE_ID = RSV + "itemTypeId"
 KIT_TEMPLATE_ID = RSV + "kitTemplateId"
 ASSET_ID = RSV + "assetId"
+REASON = RSV + "reason"
+
+# what describes things in general, and may be said of any node besides what its kind asks for
+_GENERAL_NAMES = (
+    "about", "additionalProperty", "additionalType", "address", "addressCountry", "addressLocality", "addressRegion", "affiliation",
+    "alternateName", "audience", "award", "brand", "category", "color", "contactPoint", "contactType", "contentUrl",
+    "countryOfOrigin", "department", "depth", "description", "disambiguatingDescription", "email", "error", "familyName", "faxNumber",
+    "givenName", "gtin", "gtin12", "gtin13", "gtin14", "gtin8", "height", "honorificPrefix", "honorificSuffix", "identifier", "image",
+    "inProductGroupWithID", "instrument", "isAccessoryOrSparePartFor", "isConsumableFor", "isPartOf", "isRelatedTo", "isSimilarTo",
+    "itemCondition", "jobTitle", "keywords", "knowsLanguage", "latitude", "legalName", "leiCode", "logo", "longitude",
+    "mainEntityOfPage", "manufacturer", "material", "maxValue", "measurementTechnique", "memberOf", "minValue", "model", "mpn",
+    "name", "nsn", "orderedItem", "parentOrganization", "participant", "pattern", "postOfficeBoxNumber", "postalCode",
+    "potentialAction", "productID", "productionDate", "propertyID", "provider", "purchaseDate", "releaseDate", "result", "sameAs",
+    "serialNumber", "size", "sku", "streetAddress", "subOrganization", "subjectOf", "target", "taxID", "telephone", "unitCode",
+    "unitText", "url", "value", "valueReference", "vatID", "version", "weight", "width", "worksFor",
+)  # fmt: skip
+GENERAL_PROPERTIES = frozenset(SCHEMA + name for name in _GENERAL_NAMES)
+
+_CLASS_NAMES = (
+    "Action", "Brand", "ContactPoint", "CreativeWork", "Event", "GeoCoordinates", "ImageObject", "IndividualProduct", "Intangible",
+    "MediaObject", "Organization", "Person", "Place", "PostalAddress", "Product", "ProductGroup", "ProductModel", "PropertyValue",
+    "QuantitativeValue", "RentAction", "SomeProducts", "Thing", "Vehicle", "Corporation", "GovernmentOrganization", "NGO",
+    "LocalBusiness", "SportsOrganization", "EducationalOrganization", "Project", "Role", "SoftwareApplication",
+)  # fmt: skip
+CLASSES = frozenset(SCHEMA + name for name in _CLASS_NAMES)

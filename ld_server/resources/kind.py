@@ -57,3 +57,23 @@ def instant(text: str) -> datetime:
 def written(moment: datetime) -> str:
     """An instant as the service writes it: UTC, `Z`, and no more digits than it needs."""
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def boolean(text: str) -> bool:
+    """`true` or `false`. Raises ValueError."""
+    try:
+        return {"true": True, "false": False}[text]
+    except KeyError:
+        raise ValueError("write true or false") from None
+
+
+def identifier_of(prefix: str) -> Callable[[str], str]:
+    """A reader of identifiers with this prefix; takes the IRI of the resource too, by its last segment."""
+
+    def read(text: str) -> str:
+        identifier = text.rsplit("/", 1)[-1]
+        if not identifier.removeprefix(f"{prefix}_").isdecimal():
+            raise ValueError(f"write an identifier such as {prefix}_7")
+        return identifier
+
+    return read

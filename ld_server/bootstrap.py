@@ -1,0 +1,81 @@
+"""The one place where the parts of a running process are put together."""
+
+from datetime import UTC, datetime
+
+from ld_server.domain.scopes import Scope
+from ld_server.rdf.contexts import Contexts
+from ld_server.rdf.naming import Naming
+from ld_server.rdf.published import data_directory
+from ld_server.rdf.validation import Validator
+from ld_server.resources import PATHS
+from ld_server.services import keys
+from ld_server.services.parts import Parts
+from ld_server.settings import Settings
+from ld_server.sparql.store import open_store
+from relational.migrations import migrate
+from relational.unit_of_work import UnitOfWork, open_ledger
+
+BASE_IRI_FACT = "base_iri"
+
+
+class WrongBase(Exception):
+    """The data was made for another base IRI; the message names both and the command that rewrites them."""
+
+
+def build(settings: Settings) -> Parts:
+    """The parts of one process. Opens no connection yet; the ledger must have been prepared."""
+    return Parts(
+        settings=settings,
+        ledger=open_ledger(settings.database_url, settings.database_pool),
+        naming=Naming(settings.base_iri, PATHS),
+        contexts=Contexts(data_directory("contexts"), settings.base_iri),
+        validator=Validator([data_directory("shapes")]),
+        sparql=open_store(settings),
+        now=now,
+    )
+
+
+def prepare(settings: Settings) -> str | None:
+    """
+    Makes the ledger ready: directory, schema, recorded base IRI, first admin key.
+
+    Gives the text of the admin key if one was made, else None. Raises WrongBase when the data belongs to another base IRI.
+    """
+    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    ledger = open_ledger(settings.database_url, settings.database_pool)
+    try:
+        migrate(ledger.engine)
+        with ledger.write() as uow:
+            _settle_base(uow, settings)
+            return _first_key(uow, settings)
+    finally:
+        ledger.close()
+
+
+def now() -> datetime:
+    """The current instant in UTC."""
+    return datetime.now(UTC)
+
+
+def _settle_base(uow: UnitOfWork, settings: Settings) -> None:
+    recorded = uow.facts.get(BASE_IRI_FACT)
+    if recorded is None:
+        uow.facts.set(BASE_IRI_FACT, settings.base_iri)
+    elif recorded != settings.base_iri:
+        raise WrongBase(
+            f"this data was made for LD_BASE_IRI={recorded}, not {settings.base_iri}; start with that value, "
+            f"or rewrite the data with: ld-server rebase --from {recorded} --to {settings.base_iri}"
+        )
+
+
+def _first_key(uow: UnitOfWork, settings: Settings) -> str | None:
+    """The admin key of the settings, or a new one when there is no key at all."""
+    if settings.admin_key:
+        if uow.keys.by_hash(keys.hash_of(settings.admin_key)) is None:
+            keys.add(uow, settings.admin_key, "admin (LD_ADMIN_KEY)", (Scope.ADMIN,), now())
+        return None
+    if uow.keys.all():
+        return None
+    text = keys.new_text()
+    keys.add(uow, text, "admin", (Scope.ADMIN,), now())
+    return text

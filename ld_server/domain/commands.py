@@ -1,0 +1,87 @@
+"""What the service can be asked to do. A command is complete: with an Occasion it is all that its handler needs to know."""
+
+from dataclasses import dataclass
+from typing import Any
+from unicodedata import category
+
+from ld_server.domain.allocation import Policy
+from ld_server.domain.errors import InvalidParameter
+
+Document = dict[str, Any]
+"""A validated resource in our compact JSON-LD. A new one has a placeholder for its IRI, and no identifier yet."""
+
+Expected = frozenset[int] | None
+"""The revisions, one of which the resource must have (`If-Match`); None when any will do."""
+
+
+@dataclass(frozen=True, slots=True)
+class CreateItemType:
+    document: Document
+
+
+@dataclass(frozen=True, slots=True)
+class CreateAsset:
+    document: Document
+
+
+@dataclass(frozen=True, slots=True)
+class CreateReservation:
+    document: Document
+
+
+@dataclass(frozen=True, slots=True)
+class SubmitReservation:
+    identifier: str
+    expected: Expected = None
+
+
+@dataclass(frozen=True, slots=True)
+class ApproveReservation:
+    """`policy` is one of `allocation.Policy`: what to do when units are missing. Raises InvalidParameter for another."""
+
+    identifier: str
+    expected: Expected
+    policy: str
+
+    def __post_init__(self) -> None:
+        if self.policy not in list(Policy):
+            raise InvalidParameter(f"allocationPolicy must be {' or '.join(Policy)}.", parameter="allocationPolicy")
+
+
+@dataclass(frozen=True, slots=True)
+class RejectReservation:
+    identifier: str
+    expected: Expected = None
+    reason: str | None = None
+
+    def __post_init__(self) -> None:
+        _refuse_unreadable(self.reason)
+
+
+@dataclass(frozen=True, slots=True)
+class CancelReservation:
+    identifier: str
+    expected: Expected = None
+    reason: str | None = None
+
+    def __post_init__(self) -> None:
+        _refuse_unreadable(self.reason)
+
+
+Creation = CreateItemType | CreateAsset | CreateReservation
+ReservationStep = SubmitReservation | ApproveReservation | RejectReservation | CancelReservation
+Command = Creation | ReservationStep
+
+LONGEST_REASON = 2_000
+"""Characters."""
+
+_UNREADABLE = ("Cc", "Cs")
+"""Control characters, and halves of characters."""
+
+
+def _refuse_unreadable(reason: str | None) -> None:
+    """Raises InvalidParameter for a reason that is too long, or that has control characters other than line breaks and tabs."""
+    if reason is None:
+        return
+    if len(reason) > LONGEST_REASON or any(category(character) in _UNREADABLE and character not in "\n\r\t" for character in reason):
+        raise InvalidParameter(f"reason must be a readable text of at most {LONGEST_REASON} characters.", parameter="reason")

@@ -1,0 +1,32 @@
+"""What a key may do (CONTRACT 5)."""
+
+from collections.abc import Mapping, Set
+from enum import StrEnum
+
+
+class Scope(StrEnum):
+    """A right that a key carries. Any valid key may read resources and events."""
+
+    PLANNER = "planner"
+    APPROVER = "approver"
+    ALLOCATOR = "allocator"
+    CATALOG_ADMIN = "catalog_admin"
+    TECHNICIAN = "technician"
+    ANALYST = "analyst"
+    ADMIN = "admin"
+
+
+MEANINGS: Mapping[Scope, str] = {
+    Scope.PLANNER: "create, edit and submit reservations, demand signals and build requests",
+    Scope.APPROVER: "approve, reject and cancel reservations",
+    Scope.ALLOCATOR: "allocate, release, check out and return units",
+    Scope.CATALOG_ADMIN: "change the catalog",
+    Scope.TECHNICIAN: "write maintenance logs and attachments",
+    Scope.ANALYST: "query with SPARQL and export",
+    Scope.ADMIN: "everything, triggers, webhooks and keys included",
+}
+
+
+def allows(held: Set[Scope], needed: Scope | None) -> bool:
+    """Whether a key with these scopes may do what needs `needed`; None is what any valid key may do."""
+    return needed is None or needed in held or Scope.ADMIN in held

@@ -1,0 +1,115 @@
+"""
+Who is asking, and whether they may: API keys from `Authorization: Bearer …` or `X-Api-Key`, scopes from the route table.
+
+Keys are looked up by their hash. A key that was found is remembered for MEMORY_SECONDS, because every GET needs it; a
+revoked key may therefore work that much longer.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+import falcon
+
+from ld_server.domain.errors import Forbidden, StoreUnavailable, Unauthenticated
+from ld_server.domain.scopes import Scope, allows
+from ld_server.services.keys import hash_of
+from ld_server.services.parts import Parts
+from relational.keys import KeyRow
+
+ANY: Literal["any"] = "any"
+Needed = Scope | Literal["any"] | None
+"""What a method of a route asks for: a scope, ANY valid key, or None: it is public."""
+
+MEMORY_SECONDS = 2.0
+MOST_REMEMBERED = 1000
+TOUCH_AFTER = timedelta(hours=1)
+"""`last_used_at` is this coarse, so that reading does not become writing."""
+
+
+@dataclass(frozen=True)
+class Principal:
+    """The holder of a key: the key's identifier and name, and what it may do."""
+
+    identifier: str
+    name: str
+    scopes: frozenset[Scope]
+
+    def may(self, needed: Needed) -> bool:
+        """Whether the scopes suffice. ADMIN implies all."""
+        return needed is None or needed == ANY or allows(self.scopes, Scope(needed))
+
+
+class Authentication:
+    """Middleware: lets a request through to the methods that its key allows. `needed` maps a route template to what its methods ask for."""
+
+    def __init__(self, parts: Parts, needed: Mapping[str, Mapping[str, Needed]]) -> None:
+        self._needed = needed
+        self._keys = Keys(parts)
+
+    def process_resource(self, req: falcon.Request, _resp: falcon.Response, _resource: object, _params: dict[str, Any]) -> None:
+        """Sets `req.context.principal`. Raises Unauthenticated or Forbidden. Methods that the route does not have are refused elsewhere."""
+        needed = self._needed[req.uri_template or ""].get(req.method)
+        if needed is None:
+            return
+        principal = self._keys.principal(presented_key(req.env))
+        req.context.principal = principal
+        if not principal.may(needed):
+            raise Forbidden(f"This needs a key with the scope {needed}.", scope=needed)
+
+
+def presented_key(env: Mapping[str, Any]) -> str:
+    """The key that a request brings. Raises Unauthenticated when there is none."""
+    authorization = env.get("HTTP_AUTHORIZATION")
+    if authorization is None:
+        key = env.get("HTTP_X_API_KEY", "").strip()
+    else:
+        scheme, _, credentials = authorization.partition(" ")
+        key = credentials.strip() if scheme.lower() == "bearer" else ""
+    if not key:
+        raise Unauthenticated("Send a key: `Authorization: Bearer <key>` or `X-Api-Key: <key>`.")
+    return str(key)
+
+
+class Keys:
+    """Principals by the text of their keys."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._remembered: dict[str, tuple[Principal, float]] = {}
+
+    def principal(self, text: str) -> Principal:
+        """The holder of the key. Raises Unauthenticated when it is unknown, expired or revoked."""
+        digest = hash_of(text)
+        found = self._remembered.get(digest)
+        if found is not None and found[1] > time.monotonic():
+            return found[0]
+        return self._remember(digest, self._look_up(digest))
+
+    def _remember(self, digest: str, principal: Principal) -> Principal:
+        if len(self._remembered) >= MOST_REMEMBERED:
+            self._remembered.clear()
+        self._remembered[digest] = principal, time.monotonic() + MEMORY_SECONDS
+        return principal
+
+    def _look_up(self, digest: str) -> Principal:
+        now = self._parts.now()
+        with self._parts.ledger.read() as uow:
+            row = uow.keys.by_hash(digest)
+        if row is None or row.revoked_at is not None or (row.expires_at is not None and row.expires_at <= now):
+            self._remembered.pop(digest, None)
+            raise Unauthenticated("The key is unknown, expired or revoked.")
+        self._touch(row, now)
+        return Principal(row.identifier, row.name, frozenset(map(Scope, row.scopes)))
+
+    def _touch(self, row: KeyRow, now: datetime) -> None:
+        """Notes the use. Reading goes on while the ledger takes no writes."""
+        if row.last_used_at is not None and now - row.last_used_at < TOUCH_AFTER:
+            return
+        try:
+            with self._parts.ledger.write() as uow:
+                uow.keys.touch(row.identifier, now)
+        except StoreUnavailable:
+            return

@@ -1,0 +1,139 @@
+"""Request bodies: bounded, in UTF-8, in a syntax that can be read. Nothing beyond the limit is ever taken from the wire."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import falcon
+import orjson
+
+from ld_server.domain.errors import MalformedBody, ShapeViolation, TooLarge, UnknownTerm, UnsupportedMediaType, Violation
+from ld_server.http.negotiation import MediaRange, parse
+from ld_server.http.parameters import hint
+from ld_server.rdf import vocab
+from ld_server.rdf.formats import BY_MEDIA_TYPE, JSON, JSON_LD, Format
+
+_BOM = b"\xef\xbb\xbf"
+_UTF8_NAMES = frozenset({"utf-8", "utf8", "us-ascii"})
+
+
+def read_body(req: falcon.Request, limit: int) -> bytes:
+    """
+    The bytes of the body, without a byte order mark; at most `limit` of them. Raises TooLarge, MalformedBody when it ends early,
+    is empty where something was announced or is not UTF-8, and UnsupportedMediaType for compressed ones.
+    """
+    _refuse_compressed(req)
+    announced = req.content_length
+    if announced is not None and announced > limit:
+        raise _too_large(limit)
+    body = _take(req, announced, limit)
+    if len(body) > limit:
+        raise _too_large(limit)
+    if announced is not None and len(body) < announced:
+        raise MalformedBody(f"The body ended after {len(body)} of {announced} bytes.")
+    return _in_utf8(body)
+
+
+def _take(req: falcon.Request, announced: int | None, limit: int) -> bytes:
+    """A chunked body has no announced length; without that either there is no body (RFC 9112, section 6.3)."""
+    if announced is None and "chunked" not in req.env.get("HTTP_TRANSFER_ENCODING", "").lower():
+        return b""
+    wanted = limit + 1 if announced is None else announced
+    chunks: list[bytes] = []
+    try:
+        while wanted > 0 and (chunk := req.stream.read(wanted)):
+            chunks.append(chunk)
+            wanted -= len(chunk)
+    except OSError as error:
+        raise MalformedBody("The body could not be read to its end.") from error
+    return b"".join(chunks)
+
+
+def _in_utf8(body: bytes) -> bytes:
+    try:
+        body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise MalformedBody(f"The body is not UTF-8: byte {error.start} does not fit.") from None
+    return body.removeprefix(_BOM)
+
+
+def _too_large(limit: int) -> TooLarge:
+    return TooLarge(f"The body has more than {limit} bytes.", limit=limit)
+
+
+def _refuse_compressed(req: falcon.Request) -> None:
+    if req.env.get("HTTP_CONTENT_ENCODING", "identity").strip().lower() not in ("", "identity"):
+        raise UnsupportedMediaType("The body must not be compressed.", supported=list(READABLE))
+
+
+READABLE: tuple[str, ...] = tuple(BY_MEDIA_TYPE)
+"""The media types that a new resource may be posted in."""
+
+STEP_READABLE: tuple[str, ...] = (JSON.media_type, JSON_LD.media_type)
+"""The media types of the options of a step."""
+
+
+def format_of(req: falcon.Request, readable: Sequence[str] = READABLE) -> Format:
+    """The syntax that Content-Type names. Raises UnsupportedMediaType when it is missing, not among these, or not in UTF-8."""
+    media_type = parse(req.content_type or "")
+    if media_type is None or media_type.essence not in readable:
+        said = f"{req.content_type!r} cannot be read here" if req.content_type else "Content-Type is missing"
+        raise UnsupportedMediaType(f"{said}; send {', '.join(readable)}.", supported=list(readable))
+    _refuse_charset(media_type, readable)
+    return BY_MEDIA_TYPE[media_type.essence]
+
+
+def _refuse_charset(media_type: MediaRange, readable: Sequence[str]) -> None:
+    charset = media_type.parameters.get("charset", "utf-8")
+    if charset.lower() not in _UTF8_NAMES:
+        raise UnsupportedMediaType(f"The charset {charset!r} cannot be read here; send UTF-8.", supported=list(readable))
+
+
+def read_options(req: falcon.Request, limit: int, known: Mapping[str, tuple[str, ...] | None]) -> tuple[bytes, dict[str, str]]:
+    """
+    The body of a step, and the options in it: an object of strings, or nothing at all. `known` gives the allowed values of
+    each option (None: any text).
+
+    Raises what read_body and format_of raise, UnknownTerm for an unknown key, ShapeViolation for a wrong value.
+    """
+    body = read_body(req, limit)
+    if not body.strip():
+        return b"", {}
+    format_of(req, STEP_READABLE)
+    options = _object(body)
+    options.pop("@context", None)
+    for name, value in options.items():
+        _check_option(name, value, known)
+    return body, options
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise MalformedBody(f"The body is not valid JSON: {error.msg} (line {error.lineno}, column {error.colno}).") from None
+    if not isinstance(value, dict):
+        raise MalformedBody("The body must be a JSON object.")
+    return value
+
+
+def _check_option(name: str, value: Any, known: Mapping[str, tuple[str, ...] | None]) -> None:
+    if name not in known:
+        sentence, members = hint(name, known)
+        raise UnknownTerm(f"There is no option {name!r} here. {sentence}", term=name, pointer=f"/{name}", **members)
+    message = _complaint(name, value, known[name])
+    if message:
+        raise ShapeViolation(f"{message}.", [Violation(f"/{name}", vocab.RSV + name, value, message)])
+
+
+def _complaint(name: str, value: Any, allowed: tuple[str, ...] | None) -> str | None:
+    if allowed is not None:
+        return None if isinstance(value, str) and value in allowed else f"{name} must be one of {', '.join(allowed)}"
+    if not isinstance(value, str) or not 0 < len(value) <= _LONGEST_OPTION:
+        return f"{name} must be a text of 1 to {_LONGEST_OPTION} characters"
+    return f"{name} must not have control characters" if _CONTROL.search(value) else None
+
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_LONGEST_OPTION = 10_000
+"""Characters of a reason: more than anyone writes, less than a page of the log."""

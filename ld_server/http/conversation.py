@@ -1,0 +1,55 @@
+"""
+What belongs to every exchange, whatever it is about: its correlation id and its line in the access log.
+
+The line is one JSON object on the logger `ld_server.access`. It has no query string and no key: those may be secrets.
+"""
+
+import logging
+import re
+import time
+import uuid
+
+import falcon
+import orjson
+
+access_log = logging.getLogger("ld_server.access")
+
+_CORRELATION_ID = re.compile(r"[\x21-\x7e]{1,128}\Z")
+
+
+class Conversation:
+    """Middleware: gives each request its correlation id, says it in the answer, and logs the two."""
+
+    def process_request(self, req: falcon.Request, _resp: falcon.Response) -> None:
+        """Takes the correlation id of the request, when it is one, or makes a new one."""
+        given = req.env.get("HTTP_X_CORRELATION_ID")
+        req.context.started = time.perf_counter()
+        req.context.correlation_id = given if given is not None and _CORRELATION_ID.match(given) else new_correlation_id()
+
+    def process_response(self, req: falcon.Request, resp: falcon.Response, _resource: object, _succeeded: bool) -> None:
+        """Runs for every answer, errors included."""
+        resp.set_header("X-Correlation-Id", getattr(req.context, "correlation_id", "") or new_correlation_id())
+        if access_log.isEnabledFor(logging.INFO):
+            access_log.info(access_line(req, resp))
+
+
+def new_correlation_id() -> str:
+    """128 random bits."""
+    return uuid.uuid4().hex
+
+
+def access_line(req: falcon.Request, resp: falcon.Response) -> str:
+    """The JSON object of one exchange. `milliseconds` is what it took inside this process."""
+    known = req.context
+    principal = getattr(known, "principal", None)
+    line = {
+        "method": req.method,
+        "path": req.path,
+        "status": resp.status_code,
+        "problem": getattr(known, "problem", None),
+        "bytes": len(resp.data or b""),
+        "milliseconds": round((time.perf_counter() - getattr(known, "started", time.perf_counter())) * 1000, 2),
+        "principal": principal.name if principal else None,
+        "correlationId": getattr(known, "correlation_id", None),
+    }
+    return orjson.dumps(line).decode()

@@ -1,0 +1,108 @@
+"""What reservations have beyond other kinds: the steps of their life, and their allocations."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import falcon
+import orjson
+
+from ld_server.domain.allocation import Policy
+from ld_server.domain.commands import (
+    ApproveReservation,
+    CancelReservation,
+    Command,
+    Expected,
+    RejectReservation,
+    SubmitReservation,
+)
+from ld_server.domain.status import Step
+from ld_server.http.body import STEP_READABLE, read_options
+from ld_server.http.endpoints.resources import check_identifier, give_page, head_of
+from ld_server.http.execution import execute, wanted_by
+from ld_server.http.paging import PAGE_PARAMETERS, collection_page, cut, page_of
+from ld_server.http.parameters import query_parameters
+from ld_server.http.preconditions import expected_revisions
+from ld_server.resources.rent_action import RENT_ACTION
+from ld_server.services.parts import Parts
+from ld_server.settings import Settings
+
+Options = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class StepCommand:
+    """How a step becomes a command. `options` are the keys its body may have, with their allowed values (None: any text)."""
+
+    make: Callable[[str, Expected, Options, Settings], Command]
+    options: Mapping[str, tuple[str, ...] | None]
+
+
+def _submit(identifier: str, expected: Expected, _options: Options, _settings: Settings) -> Command:
+    return SubmitReservation(identifier, expected)
+
+
+def _approve(identifier: str, expected: Expected, options: Options, settings: Settings) -> Command:
+    return ApproveReservation(identifier, expected, options.get("allocationPolicy", settings.allocation_policy))
+
+
+def _reject(identifier: str, expected: Expected, options: Options, _settings: Settings) -> Command:
+    return RejectReservation(identifier, expected, options.get("reason"))
+
+
+def _cancel(identifier: str, expected: Expected, options: Options, _settings: Settings) -> Command:
+    return CancelReservation(identifier, expected, options.get("reason"))
+
+
+STEPS: Mapping[Step, StepCommand] = {
+    Step.SUBMIT: StepCommand(_submit, {}),
+    Step.APPROVE: StepCommand(_approve, {"allocationPolicy": tuple(Policy)}),
+    Step.REJECT: StepCommand(_reject, {"reason": None}),
+    Step.CANCEL: StepCommand(_cancel, {"reason": None}),
+}
+
+
+class ReservationStep:
+    """`POST /v1/rent-actions/{identifier}/{step}`: takes the reservation one step on and gives it back as it is then."""
+
+    accept_post = STEP_READABLE
+
+    def __init__(self, parts: Parts, step: Step) -> None:
+        self._parts = parts
+        self._step = STEPS[step]
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response, identifier: str) -> None:
+        """The body may be empty. `If-Match` is compared inside the transaction."""
+        wanted_by(req)
+        query_parameters(req.query_string)
+        check_identifier(self._parts, RENT_ACTION, identifier)
+        expected = expected_revisions(req.env.get("HTTP_IF_MATCH"))
+        body, options = read_options(req, self._parts.settings.max_body_bytes, self._step.options)
+        execute(req, resp, self._parts, self._step.make(identifier, expected, options, self._parts.settings), body)
+
+
+class Allocations:
+    """`GET /v1/rent-actions/{identifier}/allocations`: which units a reservation has, or had."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response, identifier: str) -> None:
+        """A page of the allocations, in the order in which they were made."""
+        form = wanted_by(req)
+        parameters = query_parameters(req.query_string, PAGE_PARAMETERS)
+        page = page_of(parameters, identifier)
+        every = _allocations(head_of(self._parts, RENT_ACTION, identifier).body)
+        found = [one for one in every if page.after is None or _number(one) > page.after][: page.limit + 1]
+        count, following = cut([_number(one) for one in found], page, identifier)
+        shown = collection_page(f"{self._parts.naming.iri(identifier)}/allocations", parameters, len(every), following)
+        give_page(req, resp, shown, [orjson.dumps(one).decode() for one in found[:count]], form, self._parts)
+
+
+def _allocations(body: str) -> list[dict[str, Any]]:
+    return sorted(orjson.loads(body).get("allocations", ()), key=_number)
+
+
+def _number(allocation: Mapping[str, Any]) -> int:
+    """The number in `alloc_9`."""
+    return int(str(allocation["identifier"]).rpartition("_")[2])

@@ -1,0 +1,197 @@
+"""
+Bytes to triples and triples to bytes, in every syntax of the table of formats.
+
+Reading never opens a connection: contexts that are named are replaced by ours before the parser sees them, and no other
+syntax has anything to load.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import orjson
+from pyoxigraph import Literal, NamedNode, Quad, RdfFormat, Triple, parse, serialize
+
+from ld_server.domain.errors import MalformedBody, NotAcceptable, TooLarge
+from ld_server.rdf import vocab
+from ld_server.rdf.contexts import Contexts
+from ld_server.rdf.formats import Format
+
+
+@dataclass(frozen=True)
+class Limits:
+    """`depth`: deepest nesting of a JSON body; `triples`: most statements in one body."""
+
+    depth: int = 64
+    triples: int = 20_000
+
+
+def read(body: bytes, form: Format, base_iri: str, contexts: Contexts, limits: Limits) -> list[Triple]:
+    """
+    The statements of a body, in the order in which they stand there; names of graphs are dropped.
+
+    Relative IRIs are resolved against `base_iri`. Raises MalformedBody, UnknownContext or TooLarge.
+    """
+    source = _self_contained(body, contexts, limits.depth) if form.json else body
+    try:
+        quads = list(islice(parse(source, form.rdf, base_iri=base_iri, rename_blank_nodes=True), limits.triples + 1))
+    except (SyntaxError, ValueError, OSError) as error:
+        raise MalformedBody(f"The body is not valid {form.media_type}: {_sentence(error)}", **_place(error)) from None
+    if len(quads) > limits.triples:
+        raise TooLarge(f"The body has more than {limits.triples} statements.", limit=limits.triples)
+    if not quads:
+        raise MalformedBody("The body holds no statement.")
+    return [plain(quad) for quad in quads]
+
+
+def write(triples: Iterable[Triple], form: Format, graph: str | None = None) -> bytes:
+    """
+    Triples in a syntax. The quad syntaxes put them into `graph`.
+
+    Raises NotAcceptable where the syntax cannot say it: RDF/XML has no way to write some names of properties.
+    """
+    grouped = by_subject(triples)
+    if form.rdf == RdfFormat.RDF_XML:
+        _refuse_nameless(grouped)
+    statements = _in_graph(grouped, graph) if form.quads and graph is not None else grouped
+    try:
+        written = serialize(statements, format=form.rdf, prefixes=_prefixes(form, grouped))
+    except (ValueError, OSError) as error:
+        raise NotAcceptable(f"These statements cannot be written as {form.media_type}: {_sentence(error)}") from None
+    return written or b""
+
+
+def _in_graph(triples: Iterable[Triple], graph: str) -> list[Quad]:
+    name = NamedNode(graph)
+    return [Quad(one.subject, one.predicate, one.object, name) for one in triples]
+
+
+_LOCAL_NAME = re.compile(r"[A-Za-z_\u00c0-\uffff][\w.\-\u00b7]*\Z")
+
+
+def _refuse_nameless(triples: Iterable[Triple]) -> None:
+    """RDF/XML writes a property as the name of an element, which an IRI that ends in `/` or in a digit alone does not give."""
+    for name in {triple.predicate.value for triple in triples}:
+        if not _LOCAL_NAME.search(name):
+            raise NotAcceptable(f"RDF/XML cannot name the property {name}; ask for another syntax.", property=name)
+
+
+def by_subject(triples: Iterable[Triple]) -> list[Triple]:
+    """The triples, those of one subject beside one another, subjects in the order of their first appearance; none twice."""
+    groups: dict[Any, dict[Triple, None]] = {}
+    for triple in triples:
+        groups.setdefault(triple.subject, {})[triple] = None
+    return [triple for group in groups.values() for triple in group]
+
+
+def read_json(body: bytes, depth: int) -> Any:
+    """JSON text in UTF-8, nested no deeper than `depth`. Raises MalformedBody."""
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        place = {"line": error.lineno, "column": error.colno}
+        raise MalformedBody(f"The body is not valid JSON: {error.msg} (line {error.lineno}, column {error.colno}).", **place) from None
+    _refuse_depth(value, depth)
+    return value
+
+
+def _refuse_depth(value: Any, depth: int) -> None:
+    level = [value]
+    for _ in range(depth + 1):
+        level = [child for node in level if isinstance(node, dict | list) for child in (node.values() if isinstance(node, dict) else node)]
+        if not level:
+            return
+    raise MalformedBody(f"The JSON is nested deeper than {depth} levels.", limit=depth)
+
+
+def _self_contained(body: bytes, contexts: Contexts, depth: int) -> bytes:
+    """JSON-LD in which no context is named by its address; our own is assumed where there is none."""
+    document = read_json(body, depth)
+    if not isinstance(document, dict | list):
+        raise MalformedBody("The body is neither a JSON object nor an array.")
+    resolved = _resolve(document, contexts)
+    if isinstance(resolved, dict) and "@context" not in resolved:
+        resolved = {"@context": contexts.inline, **resolved}
+    return orjson.dumps(resolved)
+
+
+_OPAQUE_KEYS = frozenset({"metadata"})
+"""Keys whose value is JSON for its own sake (`@json` in our context): nothing inside is a keyword."""
+
+
+def _resolve(node: Any, contexts: Contexts) -> Any:
+    if isinstance(node, list):
+        return [_resolve(one, contexts) for one in node]
+    if not isinstance(node, dict) or node.get("@type") == "@json":
+        return node
+    return {key: _resolver(key)(value, contexts) for key, value in node.items()}
+
+
+def _resolver(key: str) -> Callable[[Any, Contexts], Any]:
+    if key == "@context":
+        return _resolve_context
+    return _as_it_is if key in _OPAQUE_KEYS else _resolve
+
+
+def _as_it_is(value: Any, _: Contexts) -> Any:
+    return value
+
+
+def _resolve_context(value: Any, contexts: Contexts) -> Any:
+    if isinstance(value, str):
+        return contexts.named(value)
+    if isinstance(value, list):
+        return [_resolve_context(one, contexts) for one in value]
+    if isinstance(value, dict):
+        return _resolve_definitions(value, contexts)
+    return value
+
+
+def _resolve_definitions(definitions: dict[str, Any], contexts: Contexts) -> dict[str, Any]:
+    imported = definitions.get("@import")
+    start = contexts.named(imported) if isinstance(imported, str) else {}
+    own = {key: _resolve_scoped(value, contexts) for key, value in definitions.items() if key != "@import"}
+    return {**start, **own}
+
+
+def _resolve_scoped(definition: Any, contexts: Contexts) -> Any:
+    if isinstance(definition, dict) and "@context" in definition:
+        return {**definition, "@context": _resolve_context(definition["@context"], contexts)}
+    return definition
+
+
+def plain(quad: Triple | Quad) -> Triple:
+    """The statement without its graph. Raises MalformedBody for what RDF 1.1 cannot say."""
+    if isinstance(quad.object, Triple):
+        raise MalformedBody("Statements about statements (RDF 1.2 triple terms) are not kept here.")
+    if isinstance(quad.object, Literal) and quad.object.direction is not None:
+        raise MalformedBody("Literals with a base direction are not kept here; leave out @direction.")
+    return Triple(quad.subject, quad.predicate, quad.object)
+
+
+def _prefixes(form: Format, triples: Iterable[Triple]) -> dict[str, str] | None:
+    """The prefixes that these triples use, for the syntaxes that have prefixes."""
+    if form.rdf not in (RdfFormat.TURTLE, RdfFormat.TRIG, RdfFormat.RDF_XML):
+        return None
+    names = {name for triple in triples for name in _names(triple)}
+    return {prefix: start for prefix, start in vocab.PREFIXES.items() if any(name.startswith(start) for name in names)}
+
+
+def _names(triple: Triple) -> Iterable[str]:
+    yield triple.predicate.value
+    if isinstance(triple.object, NamedNode):
+        yield triple.object.value
+    elif isinstance(triple.object, Literal):
+        yield triple.object.datatype.value
+
+
+def _sentence(error: Exception) -> str:
+    text = str(error.args[0] if error.args else error).strip()
+    return text if text.endswith(".") else text + "."
+
+
+def _place(error: Exception) -> dict[str, int | None]:
+    line = getattr(error, "lineno", None)
+    return {"line": line, "column": error.offset} if isinstance(error, SyntaxError) and line else {}

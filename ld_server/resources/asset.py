@@ -1,0 +1,71 @@
+"""Assets: the serialized units of an item type. schema.org calls them individual products."""
+
+from typing import Any
+
+from ld_server.domain.commands import CreateAsset
+from ld_server.domain.scopes import Scope
+from ld_server.rdf import vocab
+from ld_server.rdf.adoption import Frame, Reference
+from ld_server.resources.kind import Document, Filter, Kind, identifier_of, instant
+
+KEYS = (
+    "isVariantOf", "assetTag", "serialNumber", "name", "description", "status", "location", "assignedTo",
+    "meshNodeId", "wireguardHostname", "metadata", "createdAt", "updatedAt",
+)  # fmt: skip
+
+FRAME = Frame(
+    name="asset",
+    prefix="asset",
+    types=(vocab.INDIVIDUAL_PRODUCT,),
+    shape=vocab.SHAPES + "Asset",
+    properties=frozenset(
+        (
+            vocab.IS_VARIANT_OF, vocab.ASSET_TAG, vocab.SERIAL_NUMBER, vocab.STATUS, vocab.LOCATION, vocab.ASSIGNED_TO,
+            vocab.MESH_NODE_ID, vocab.WIREGUARD_HOSTNAME, vocab.METADATA,
+        )
+    ),
+    managed=frozenset((vocab.IDENTIFIER, vocab.DATE_CREATED, vocab.DATE_MODIFIED)),
+    references={vocab.IS_VARIANT_OF: Reference({"itemType": (vocab.PRODUCT,)})},
+    flat={vocab.ITEM_TYPE_ID: vocab.IS_VARIANT_OF},
+)  # fmt: skip
+
+
+def index_row(document: Document) -> dict[str, Any]:
+    """The typed columns of `assets`."""
+    return {
+        "identifier": document["identifier"],
+        "item_type": document["isVariantOf"]["identifier"],
+        "asset_tag": document.get("assetTag"),
+        "serial_number": document.get("serialNumber"),
+        "status": document["status"],
+        "location": document.get("location"),
+        "created_at": instant(document["createdAt"]),
+        "updated_at": instant(document["updatedAt"]),
+    }
+
+
+def label(document: Document) -> str:
+    """What people call the unit: its tag, its serial number, or at last its identifier."""
+    return str(document.get("assetTag") or document.get("serialNumber") or document["identifier"])
+
+
+ASSET = Kind(
+    name="asset",
+    prefix="asset",
+    path="/v1/catalog/assets",
+    subject_type="IndividualProduct",
+    table="assets",
+    frame=FRAME,
+    to_create=CreateAsset,
+    index_row=index_row,
+    label=label,
+    create_scope=Scope.CATALOG_ADMIN,
+    keys=KEYS,
+    filters={
+        "itemTypeId": Filter("item_type", read=identifier_of("itemType"), description="Units of this item type."),
+        "status": Filter("status", description="State of the unit.", allowed=("available", "maintenance", "hold", "retired", "lost")),
+        "location": Filter("location", description="Exact location."),
+        "assetTag": Filter("asset_tag", description="Exact asset tag."),
+        "serialNumber": Filter("serial_number", description="Exact serial number."),
+    },
+)

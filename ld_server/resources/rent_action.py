@@ -1,0 +1,198 @@
+"""
+Reservations: who wants how many of what, from when until when. schema.org calls them rent actions.
+
+However it was posted, a reservation has lines (`#line-1`, `#line-2`, …) and one agent; `object` and `requestedQuantity`
+at the top are what the lines amount to.
+"""
+
+from typing import Any
+
+from pyoxigraph import BlankNode, Literal, NamedNode
+
+from ld_server.domain.commands import CreateReservation
+from ld_server.domain.errors import ShapeViolation, Violation
+from ld_server.domain.scopes import Scope
+from ld_server.domain.status import Status
+from ld_server.rdf import vocab
+from ld_server.rdf.adoption import Draft, Frame, Node, Reference, Term
+from ld_server.resources.kind import Document, Filter, Kind, instant
+
+KEYS = (
+    "status", "actionStatus", "startTime", "endTime", "isAsap", "priority", "agent", "object", "requestedQuantity", "allocatedQuantity",
+    "lineItems", "allocations", "description", "purpose", "externalSource", "externalRef", "metadata", "reason",
+    "createdBy", "approvedBy", "approvedAt", "rejectedAt", "cancelledAt", "createdAt", "updatedAt",
+)  # fmt: skip
+
+LINE_PROPERTIES = frozenset((vocab.OBJECT, vocab.REQUESTED_QUANTITY, vocab.ALLOCATED_QUANTITY, vocab.NOTES, vocab.METADATA))
+
+
+def arrange(draft: Draft) -> None:
+    """Gives the agent and the lines their names, and makes a line of `object` and `requestedQuantity` where there is none."""
+    _arrange_agent(draft)
+    if not draft.values(draft.root, vocab.LINE_ITEMS):
+        _make_single_line(draft)
+    else:
+        _refuse_contradiction(draft)
+        draft.remove(draft.root, vocab.OBJECT)
+        draft.remove(draft.root, vocab.REQUESTED_QUANTITY)
+        _name_lines(draft)
+
+
+def _arrange_agent(draft: Draft) -> None:
+    part = _part(draft, "agent")
+    draft.pointers[part.value] = "/agent"
+    for triple in draft.of(draft.root):
+        if triple.predicate.value == vocab.AGENT:
+            _arrange_one_agent(draft, triple.object, part)
+
+
+def _arrange_one_agent(draft: Draft, agent: Term, part: NamedNode) -> None:
+    if isinstance(agent, Literal):
+        draft.remove(draft.root, vocab.AGENT)
+        draft.say(draft.root, vocab.AGENT, part)
+        draft.say(part, vocab.IDENTIFIER, agent)
+    elif len(draft.values(draft.root, vocab.AGENT)) == 1 and _is_own(draft, agent):
+        draft.rename({agent: part})
+    if draft.of(part) and not draft.values(part, vocab.TYPE):
+        draft.say(part, vocab.TYPE, NamedNode(vocab.PERSON))
+
+
+def _is_own(draft: Draft, node: Term) -> bool:
+    """A blank node, or a fragment of the reservation: a node that has no name of its own in the world."""
+    return isinstance(node, BlankNode) or (isinstance(node, NamedNode) and node.value.startswith(_iri(draft) + "#"))
+
+
+def _make_single_line(draft: Draft) -> None:
+    objects, quantities = draft.values(draft.root, vocab.OBJECT), draft.values(draft.root, vocab.REQUESTED_QUANTITY)
+    if not objects and not quantities:
+        return
+    if len(objects) > 1:
+        _refuse("/object", vocab.OBJECT, None, "several objects need lineItems, each with its own requestedQuantity")
+    line = _part(draft, "line-1")
+    draft.say(draft.root, vocab.LINE_ITEMS, line)
+    draft.say(line, vocab.TYPE, NamedNode(vocab.LINE_ITEM))
+    for predicate in (vocab.OBJECT, vocab.REQUESTED_QUANTITY):
+        for value in draft.remove(draft.root, predicate):
+            draft.say(line, predicate, value)
+    draft.pointers[line.value] = ""
+
+
+def _refuse_contradiction(draft: Draft) -> None:
+    """`object` and `requestedQuantity` beside lines may only repeat what the lines say."""
+    lines = draft.values(draft.root, vocab.LINE_ITEMS)
+    objects = set(draft.values(draft.root, vocab.OBJECT))
+    if objects and objects != {value for line in lines for value in draft.values(line, vocab.OBJECT)}:
+        _refuse("/object", vocab.OBJECT, None, "object and lineItems name different things; leave out object")
+    total = draft.values(draft.root, vocab.REQUESTED_QUANTITY)
+    quantities = [value for line in lines for value in draft.values(line, vocab.REQUESTED_QUANTITY)]
+    if total and (len(total) > 1 or _whole(total[0]) != sum(map(_whole, quantities))):
+        _refuse("/requestedQuantity", vocab.REQUESTED_QUANTITY, None, "requestedQuantity is not the sum of the lineItems; leave it out")
+
+
+def _whole(value: Term) -> int:
+    return int(value.value) if isinstance(value, Literal) and value.value.lstrip("+-").isdecimal() else 0
+
+
+def _name_lines(draft: Draft) -> None:
+    lines: list[Node] = [line for line in draft.values(draft.root, vocab.LINE_ITEMS) if not isinstance(line, Literal)]
+    names = {line: _part(draft, f"line-{number}") for number, line in enumerate(lines, start=1)}
+    _refuse_taken(draft, {name for line, name in names.items()} - set(lines))
+    draft.rename(dict(names))
+    for position, name in enumerate(names.values()):
+        draft.remove(name, vocab.ALLOCATED_QUANTITY)
+        draft.say(name, vocab.TYPE, NamedNode(vocab.LINE_ITEM))
+        draft.pointers[name.value] = f"/lineItems/{position}"
+
+
+def _refuse_taken(draft: Draft, names: set[NamedNode]) -> None:
+    for name in names:
+        if draft.of(name):
+            _refuse("/lineItems", vocab.LINE_ITEMS, name.value, "#line-N names lines only")
+
+
+def _refuse(pointer: str, path: str, value: Any, message: str) -> None:
+    raise ShapeViolation(message[0].upper() + message[1:] + ".", [Violation(pointer, path, value, message)])
+
+
+def _part(draft: Draft, fragment: str) -> NamedNode:
+    return NamedNode(f"{_iri(draft)}#{fragment}")
+
+
+def _iri(draft: Draft) -> str:
+    return draft.root.value if isinstance(draft.root, NamedNode) else str(draft.root)
+
+
+def to_create(document: Document) -> CreateReservation:
+    """The command that makes this reservation. Raises ShapeViolation for a status that only a step can give."""
+    status = document.get("status", "pending")
+    if status not in ("draft", "pending"):
+        _refuse("/status", vocab.STATUS, status, "status of a new reservation is draft or pending; the rest is reached by its steps")
+    return CreateReservation(document)
+
+
+def requester(document: Document) -> str:
+    """The seed's requester_ref: the agent's identifier, else its IRI."""
+    agent = document["agent"]
+    return str(agent.get("identifier") or agent["@id"])
+
+
+def index_row(document: Document) -> dict[str, Any]:
+    """The typed columns of `rent_actions`."""
+    return {
+        "identifier": document["identifier"],
+        "status": document["status"],
+        "priority": document["priority"],
+        "requester": requester(document),
+        "start_time": instant(document["startTime"]),
+        "end_time": instant(document["endTime"]),
+        "is_asap": document["isAsap"],
+        "external_source": document.get("externalSource"),
+        "external_ref": document.get("externalRef"),
+        "created_at": instant(document["createdAt"]),
+        "updated_at": instant(document["updatedAt"]),
+    }
+
+
+RENT_ACTION = Kind(
+    name="rentAction",
+    prefix="ra",
+    path="/v1/rent-actions",
+    subject_type="RentAction",
+    table="rent_actions",
+    frame=Frame(
+        name="reservation",
+        prefix="ra",
+        types=(vocab.RENT_ACTION,),
+        shape=vocab.SHAPES + "RentAction",
+        properties=frozenset(
+            (
+                vocab.START_TIME, vocab.END_TIME, vocab.AGENT, vocab.OBJECT, vocab.REQUESTED_QUANTITY, vocab.LINE_ITEMS, vocab.PURPOSE,
+                vocab.PRIORITY, vocab.IS_ASAP, vocab.EXTERNAL_SOURCE, vocab.EXTERNAL_REF, vocab.STATUS, vocab.METADATA,
+            )
+        ),
+        managed=frozenset(
+            (
+                vocab.IDENTIFIER, vocab.ACTION_STATUS, vocab.ALLOCATED_QUANTITY, vocab.ALLOCATIONS, vocab.CREATED_BY, vocab.APPROVED_BY,
+                vocab.APPROVED_AT, vocab.REJECTED_AT, vocab.CANCELLED_AT, vocab.REASON, vocab.DATE_CREATED, vocab.DATE_MODIFIED,
+            )
+        ),
+        parts={vocab.LINE_ITEMS: LINE_PROPERTIES},
+        references={vocab.OBJECT: Reference({"itemType": (vocab.PRODUCT,)})},
+        flat={vocab.ITEM_TYPE_ID: vocab.OBJECT, vocab.KIT_TEMPLATE_ID: vocab.OBJECT},
+        arrange=arrange,
+    ),
+    to_create=to_create,
+    index_row=index_row,
+    label=lambda document: str(document["identifier"]),
+    create_scope=Scope.PLANNER,
+    keys=KEYS,
+    filters={
+        "status": Filter("status", description="State of the reservation.", allowed=tuple(Status)),
+        "startFrom": Filter("start_time", ">=", instant, "Reservations that start at this instant or later."),
+        "endUntil": Filter("end_time", "<=", instant, "Reservations that end at this instant or earlier."),
+        "externalRef": Filter("external_ref", description="Reference in the system it came from."),
+        "externalSource": Filter("external_source", description="The system it came from."),
+        "requester": Filter("requester", description="Identifier of the agent."),
+        "priority": Filter("priority", description="Priority.", allowed=("low", "normal", "high", "urgent")),
+    },
+)  # fmt: skip

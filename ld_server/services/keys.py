@@ -1,0 +1,35 @@
+"""API keys: how they are made and how they are stored. The text of a key is shown once and kept nowhere."""
+
+import hashlib
+import secrets
+from collections.abc import Sequence
+from datetime import datetime
+
+from relational.keys import KeyRow
+from relational.unit_of_work import UnitOfWork
+
+
+def new_text() -> str:
+    """A new API key: 256 random bits behind a prefix that secret scanners can know."""
+    return "rsv_" + secrets.token_urlsafe(32)
+
+
+def hash_of(text: str) -> str:
+    """How a key is stored. The text is random, so a plain hash is enough: there is nothing to guess."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def add(uow: UnitOfWork, text: str, name: str, scopes: Sequence[str], at: datetime, expires_at: datetime | None = None) -> KeyRow:
+    """Lets the holder of `text` in, with these scopes, until `expires_at` (None: until revoked)."""
+    row = KeyRow(
+        identifier=f"key_{uow.documents.next_number('key')}",
+        name=name,
+        hash=hash_of(text),
+        scopes=tuple(scopes),
+        created_at=at,
+        expires_at=expires_at,
+        revoked_at=None,
+        last_used_at=None,
+    )
+    uow.keys.add(row)
+    return row

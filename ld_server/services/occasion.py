@@ -1,0 +1,35 @@
+"""The circumstances of a command: everything that is not in the command and not in the ledger."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from ld_server.rdf.naming import Naming
+from ld_server.resources.kind import written
+from relational.documents import Authorship
+
+
+@dataclass(frozen=True)
+class Occasion:
+    """
+    When, by whom and in the course of which request something is done, and under which names.
+
+    `now` is an instant in UTC. `context` is the value of `@context` in documents. `new_event_id` gives a new `evt_…` each time.
+    """
+
+    now: datetime
+    principal: str
+    correlation_id: str
+    tenant: str
+    naming: Naming
+    context: object
+    new_event_id: Callable[[], str]
+
+    @property
+    def moment(self) -> str:
+        """`now` as documents write it."""
+        return written(self.now)
+
+    @property
+    def authorship(self) -> Authorship:
+        return Authorship(self.principal, self.now, self.correlation_id)

@@ -1,0 +1,219 @@
+"""
+Which queries are let through: those that only read, and only from here.
+
+`SERVICE` makes the store open connections for whoever asks, so it must be found wherever it stands. Asking a parser is not
+enough: two parsers may read one text differently, and then the store calls what the other one took for a string. (Oxigraph
+0.5.13 calls `FILTER(?a<?b)#> '''` followed by a SERVICE clause on the next line, and `service:x {…}`; rdflib 7.6 sees neither,
+and refuses valid SPARQL 1.2.) So this module reads tokens only, and follows every way in which a text can be cut into tokens:
+a query passes when none of them shows a SERVICE clause. The grammar is judged by the store, which answers anyway.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from functools import lru_cache
+from urllib.parse import urljoin
+
+from ld_server.domain.errors import InvalidParameter, QueryRefused
+
+
+class Form(Enum):
+    """What a query asks for (SPARQL 1.1, section 16)."""
+
+    SELECT = "SELECT"
+    ASK = "ASK"
+    CONSTRUCT = "CONSTRUCT"
+    DESCRIBE = "DESCRIBE"
+
+    @property
+    def gives_graph(self) -> bool:
+        """Whether the answer is RDF; otherwise it is a table or a boolean."""
+        return self in (Form.CONSTRUCT, Form.DESCRIBE)
+
+
+@dataclass(frozen=True)
+class QueryForm:
+    """What a query asks for, and the dataset its own clauses choose: absolute IRIs from FROM and from FROM NAMED."""
+
+    form: Form
+    default_graphs: tuple[str, ...] = ()
+    named_graphs: tuple[str, ...] = ()
+
+
+def check(query: str) -> QueryForm:
+    """
+    The form of a query that may be asked.
+
+    Raises QueryRefused for SERVICE anywhere and for updates, InvalidParameter for what is not a query at all.
+    """
+    return _remembered(query) if len(query) <= _WORTH_REMEMBERING else _check(query)
+
+
+_WORTH_REMEMBERING = 16_384
+"""Characters; longer texts are rarely asked twice."""
+
+# --- tokens: SPARQL 1.1, section 19.8; names are taken generously, what is no name there cannot stand there either ----------
+
+_NAME = r"[A-Za-z0-9_\-.\u0080-\U0010ffff]"
+_GAP = r"(?:\s|\#[^\n\r]*)"
+_CODE_POINT = r"\\u[0-9A-Fa-f]{4}|\\U[0-9A-Fa-f]{8}"
+_IRI = rf"<(?:[^<>\"{{}}|^`\\\x00-\x20]|{_CODE_POINT})*>"
+_VARIABLE = r"[?$](?:(?![-.])" + _NAME + ")+"
+_PREFIXED = rf"{_NAME}*:(?:{_NAME}|:|%|\\.)*"
+_TOKEN = re.compile(
+    rf"""
+    (?P<gap>{_GAP}+)
+  | (?P<string>\"\"\"(?:[^"\\]|\\.|"(?!""))*\"\"\" | '''(?:[^'\\]|\\.|'(?!''))*''' | "(?:[^"\\\n\r]|\\.)*" | '(?:[^'\\\n\r]|\\.)*')
+  | (?P<iri>{_IRI})
+  | (?P<variable>{_VARIABLE})
+  | (?P<language>@[A-Za-z]+(?:-+[A-Za-z0-9]+)*)
+  | (?P<prefixed>{_PREFIXED})
+  | (?P<word>(?:(?![.])[A-Za-z0-9_\u0080-\U0010ffff])+)
+  | (?P<mark>.)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_SERVICE = re.compile(
+    rf"service{_GAP}*(?:silent{_GAP}*)?(?:{_VARIABLE}|<[^>]*>|{_PREFIXED}){_GAP}*\{{",
+    re.IGNORECASE,
+)
+"""`SERVICE SILENT? VarOrIri {`: no other clause of the grammar looks like this."""
+
+_ESCAPE = re.compile(_CODE_POINT)
+_UPDATES = frozenset("INSERT DELETE LOAD CLEAR DROP CREATE ADD MOVE COPY WITH".split())
+
+
+@lru_cache(maxsize=512)
+def _remembered(query: str) -> QueryForm:
+    return _check(query)
+
+
+def _check(query: str) -> QueryForm:
+    text = _ESCAPE.sub(_code_point, query)
+    for reading in {query, text}:
+        if "service" in reading.lower() and _calls_service(reading):
+            raise QueryRefused("SERVICE is not allowed: this endpoint asks no other server.", keyword="SERVICE")
+    return _Header(text).read()
+
+
+def _code_point(match: re.Match[str]) -> str:
+    """The character an escape means (section 19.2); what is no character stays as it is and is left to the store."""
+    number = int(match[0][2:], 16)
+    return chr(number) if number < 0x110000 and not 0xD800 <= number < 0xE000 else match[0]
+
+
+def _calls_service(text: str) -> bool:
+    """
+    Whether any way of reading the text shows a SERVICE clause.
+
+    Only `<` can be read in two ways: it opens an IRI, or it compares. Every position is looked at once, so the time is linear.
+    """
+    ahead, seen = [0], set[int]()
+    while ahead:
+        position = ahead.pop()
+        if position in seen or position >= len(text):
+            continue
+        seen.add(position)
+        token = _token(text, position)
+        if token.lastgroup in ("prefixed", "word") and _opens_service(text, token):
+            return True
+        ahead.append(token.end())
+        if token.lastgroup == "iri":
+            ahead.append(position + 1)
+    return False
+
+
+def _opens_service(text: str, token: re.Match[str]) -> bool:
+    """
+    Whether a clause begins in this token, also in its middle: Oxigraph reads `true.service:x {` as three tokens.
+
+    What follows a colon is part of a name in any reading.
+    """
+    end = token.end() if token.lastgroup == "word" else text.index(":", token.start())
+    return any(_SERVICE.match(text, place) for place in _places(text, token.start(), end))
+
+
+def _places(text: str, start: int, end: int) -> Iterator[int]:
+    place = text.lower().find("service", start, end) if end - start >= len("service") else -1
+    while place >= 0:
+        yield place
+        place = text.lower().find("service", place + 1, end)
+
+
+def _token(text: str, position: int) -> re.Match[str]:
+    token = _TOKEN.match(text, position)
+    if token is None:  # every character is a mark if it is nothing else
+        raise InvalidParameter(f"The query cannot be read at character {position}.", parameter="query")
+    return token
+
+
+class _Header:
+    """Reads what stands before the pattern of a query: base, prefixes, form and dataset clauses."""
+
+    def __init__(self, text: str) -> None:
+        self._tokens = self._split(text)
+        self._base = ""
+        self._prefixes: dict[str, str] = {}
+
+    def read(self) -> QueryForm:
+        form = self._form()
+        default: list[str] = []
+        named: list[str] = []
+        for word in self._words():
+            if word == "FROM":
+                self._dataset_clause(default, named)
+        return QueryForm(form, tuple(default), tuple(named))
+
+    def _form(self) -> Form:
+        for word in self._words():
+            if word in Form.__members__:
+                return Form[word]
+            if word in _UPDATES:
+                raise QueryRefused(f"{word} is not allowed: this endpoint only reads.", keyword=word)
+            if word not in self._declarations:
+                raise InvalidParameter(f"A query cannot begin with {word[:40]}; SELECT, ASK, CONSTRUCT or DESCRIBE is needed.", parameter="query")
+            self._declarations[word](self)
+        raise InvalidParameter("There is no query: SELECT, ASK, CONSTRUCT or DESCRIBE is needed.", parameter="query")
+
+    def _words(self) -> Iterator[str]:
+        return (text.upper() for kind, text in self._tokens if kind == "word")
+
+    def _declare_base(self) -> None:
+        self._base = self._resolved(next(self._tokens, ("", "")))
+
+    def _declare_prefix(self) -> None:
+        _, name = next(self._tokens, ("", ""))
+        self._prefixes[name] = self._resolved(next(self._tokens, ("", "")))
+
+    def _declare_version(self) -> None:
+        next(self._tokens, None)
+
+    _declarations = {"BASE": _declare_base, "PREFIX": _declare_prefix, "VERSION": _declare_version}  # noqa: RUF012 (a constant)
+
+    def _dataset_clause(self, default: list[str], named: list[str]) -> None:
+        token = next(self._tokens, ("", ""))
+        chosen = default
+        if token[1].upper() == "NAMED":
+            token, chosen = next(self._tokens, ("", "")), named
+        iri = self._resolved(token)
+        if ":" not in iri:
+            raise InvalidParameter(f"FROM needs an absolute IRI, not {token[1][:80]}.", parameter="query")
+        chosen.append(iri)
+
+    def _resolved(self, token: tuple[str, str]) -> str:
+        """The IRI a token means, as far as base and prefixes tell; empty when it means none."""
+        kind, text = token
+        if kind == "iri":
+            return urljoin(self._base, text[1:-1]) if self._base else text[1:-1]
+        start, _, local = text.partition(":")
+        return self._prefixes[start + ":"] + local.replace("\\", "") if start + ":" in self._prefixes else ""
+
+    @staticmethod
+    def _split(text: str) -> Iterator[tuple[str, str]]:
+        position = 0
+        while position < len(text):
+            token = _token(text, position)
+            position = token.end()
+            if token.lastgroup != "gap":
+                yield str(token.lastgroup), token[0]

@@ -1,0 +1,105 @@
+"""Which children a deployment has, how each is started and how it is asked whether it serves."""
+
+import dataclasses
+import http.client
+import math
+import shutil
+import sys
+import sysconfig
+from pathlib import Path
+
+from ld_server.settings import Settings
+from ld_server.supervisor.children import Role
+from ld_server.supervisor.claims import Taken, free_port, private_directory
+
+MANAGED = "managed:"
+"""The SPARQL URL that asks for a store run by the supervisor."""
+
+LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 (names to translate, nothing listens here)
+"""Where a server that listens on every address can be reached from this machine."""
+
+
+def roles(settings: Settings) -> list[Role]:
+    """The children in the order they are started. Raises Taken when the deployment cannot run as several processes."""
+    if settings.sparql_url.startswith("memory:"):
+        raise Taken("LD_SPARQL_URL=memory: lives in one process and cannot be shared by the children of up; use managed: or a URL")
+    private_directory(settings.data_dir / "run")
+    managed = [_sparql(settings)] if settings.sparql_url == MANAGED else []
+    return [*managed, _web(settings), _worker(settings)]
+
+
+def environment_of(settings: Settings) -> dict[str, str]:
+    """The environment variables that give a child these settings."""
+    values = {one.metadata["variable"]: getattr(settings, one.name) for one in dataclasses.fields(settings)}
+    return {variable: str(value) for variable, value in values.items()}
+
+
+def worker_ready_file(settings: Settings) -> Path:
+    """The file whose presence says that the worker runs."""
+    return settings.data_dir / "run" / "worker-ready"
+
+
+def answers(host: str, port: int, path: str) -> bool:
+    """True when something on the host answers GET with 200 within two seconds."""
+    connection = http.client.HTTPConnection(LOOPBACK.get(host, host), port, timeout=2)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _sparql(settings: Settings) -> Role:
+    port = free_port()
+    where = settings.data_dir / "run" / "sparql-url"
+    limit = str(math.ceil(settings.sparql_timeout))
+    graphs = str(private_directory(settings.data_dir / "graphs"))
+    return Role(
+        name="sparql",
+        command=(oxigraph(), "serve", "--location", graphs, "--bind", f"127.0.0.1:{port}", "--union-default-graph", "--timeout-s", limit),
+        before_start=lambda: _write(where, f"http://127.0.0.1:{port}\n"),
+        is_ready=lambda: answers("127.0.0.1", port, "/query?query=ASK%7B%7D"),
+        leaves=2,
+    )
+
+
+def _web(settings: Settings) -> Role:
+    return Role(
+        name="web",
+        command=_ourselves("web"),
+        environment=environment_of(settings),
+        is_ready=lambda: answers(settings.host, settings.port, "/health/live"),
+    )
+
+
+def _worker(settings: Settings) -> Role:
+    ready = worker_ready_file(settings)
+    return Role(
+        name="worker",
+        command=_ourselves("worker"),
+        environment=environment_of(settings),
+        before_start=lambda: ready.unlink(missing_ok=True),
+        is_ready=ready.exists,
+    )
+
+
+def _ourselves(command: str) -> tuple[str, ...]:
+    return (sys.executable, "-P", "-m", "ld_server", command)
+
+
+def oxigraph() -> str:
+    """The path of the Oxigraph server that the `oxigraph` package installed. Raises Taken when there is none."""
+    beside = [Path(sys.executable).parent, Path(sysconfig.get_path("scripts"))]
+    found = next((found for place in beside if (found := shutil.which("oxigraph", path=str(place)))), None) or shutil.which("oxigraph")
+    if found is None:
+        raise Taken("the oxigraph server is not installed: pip install oxigraph, or set LD_SPARQL_URL")
+    return found
+
+
+def _write(path: Path, text: str) -> None:
+    """Put the text in the file so that no reader sees half of it."""
+    half = path.with_name(path.name + ".new")
+    half.write_text(text, encoding="ascii")
+    half.replace(path)

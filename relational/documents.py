@@ -1,0 +1,168 @@
+"""Documents: the head of every resource, every revision it ever had, and the numbers from which identifiers are made."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Select, func, insert, select, text, tuple_, update
+
+from ld_server.domain.errors import Stale
+from relational import tables
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The newest state of a resource. `body` is its document, serialised; `revision` counts from 1."""
+
+    identifier: str
+    kind: str
+    number: int
+    revision: int
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class Authorship:
+    """Who changed something, when, and in the course of which request."""
+
+    principal: str
+    at: datetime
+    correlation_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """A state that a resource had, and who brought it there."""
+
+    identifier: str
+    revision: int
+    body: str
+    changed_by: str
+    changed_at: datetime
+    correlation_id: str
+
+
+HEAD = tuple(tables.documents.c[name] for name in Head.__slots__)
+"""The columns of a Head, in its order."""
+
+_HEADS: Select[Any] = select(*HEAD)
+_REVISIONS = select(*(tables.revisions.c[name] for name in Revision.__slots__))
+
+
+class Documents:
+    """The gateway to documents."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def next_number(self, kind: str) -> int:
+        """The next number of a kind (see tables.KINDS)."""
+        return self.next_numbers(kind, 1)[0]
+
+    def next_numbers(self, kind: str, count: int) -> list[int]:
+        """
+        `count` numbers that no one else gets, rising. On Postgres nobody waits for them, and a rolled back transaction leaves a gap.
+
+        Raises ValueError for a kind that has no numbers.
+        """
+        if kind not in tables.KINDS:
+            raise ValueError(f"{kind!r} has no numbers")
+        if self._connection.dialect.name == "sqlite":
+            last = self._connection.execute(_DRAW_FROM_TABLE, {"kind": kind, "count": count}).scalar_one()
+            return list(range(last - count + 1, last + 1))
+        drawn = self._connection.execute(_DRAW_FROM_SEQUENCE, {"sequence": tables.sequence_of(kind), "count": count})
+        return sorted(drawn.scalars())
+
+    def add(self, head: Head, authorship: Authorship) -> None:
+        """Write a new resource with its first revision, and put it before the projector."""
+        self._connection.execute(insert(tables.documents), _values(head))
+        self._record(head, authorship)
+
+    def replace(self, head: Head, authorship: Authorship) -> None:
+        """
+        Write the next state of a resource: `head.revision` is the stored one plus one.
+
+        Raises Stale, and writes nothing, when another revision has come first or there is no such resource.
+        """
+        stored = tables.documents.c
+        change = update(tables.documents).where(stored.identifier == head.identifier, stored.revision == head.revision - 1)
+        if self._connection.execute(change.values(revision=head.revision, body=head.body)).rowcount != 1:
+            raise Stale(f"{head.identifier} has changed since it was read.", resource=head.identifier)
+        self._record(head, authorship)
+
+    def head(self, identifier: str) -> Head | None:
+        """The newest state of a resource, or None."""
+        return _head(self._connection.execute(_HEADS.where(tables.documents.c.identifier == identifier)).first())
+
+    def heads(self, identifiers: Iterable[str]) -> dict[str, Head]:
+        """The newest states of those resources that exist, by identifier."""
+        wanted = sorted(set(identifiers))
+        if not wanted:
+            return {}
+        rows = self._connection.execute(_HEADS.where(tables.documents.c.identifier.in_(wanted)))
+        return {row.identifier: Head(*row) for row in rows}
+
+    def locked(self, identifier: str) -> Head | None:
+        """The newest state of a resource, which nobody else changes until this transaction ends; or None."""
+        query = _HEADS.where(tables.documents.c.identifier == identifier).with_for_update(key_share=True)
+        return _head(self._connection.execute(query).first())
+
+    def revisions(self, identifier: str) -> list[Revision]:
+        """Every state the resource had, oldest first."""
+        query = _REVISIONS.where(tables.revisions.c.identifier == identifier).order_by(tables.revisions.c.revision)
+        return [Revision(*row) for row in self._connection.execute(query)]
+
+    def revision(self, identifier: str, number: int) -> Revision | None:
+        """One state the resource had, or None."""
+        query = _REVISIONS.where(tables.revisions.c.identifier == identifier, tables.revisions.c.revision == number)
+        row = self._connection.execute(query).first()
+        return Revision(*row) if row is not None else None
+
+    def each(self, kind: str | None = None, batch: int = 500) -> Iterator[Head]:
+        """Every resource (of a kind) by kind and number, read `batch` at a time, so that memory stays small."""
+        after = ("", 0)
+        while heads := self._batch(kind, after, batch):
+            yield from heads
+            after = (heads[-1].kind, heads[-1].number)
+
+    def count(self, kind: str) -> int:
+        """How many resources of a kind there are."""
+        query = select(func.count()).select_from(tables.documents).where(tables.documents.c.kind == kind)
+        return int(self._connection.execute(query).scalar_one())
+
+    def _batch(self, kind: str | None, after: tuple[str, int], batch: int) -> Sequence[Head]:
+        stored = tables.documents.c
+        query = _HEADS.order_by(stored.kind, stored.number).limit(batch)
+        query = query.where(tuple_(stored.kind, stored.number) > after)
+        if kind is not None:
+            query = query.where(stored.kind == kind)
+        return [Head(*row) for row in self._connection.execute(query)]
+
+    def _record(self, head: Head, authorship: Authorship) -> None:
+        self._connection.execute(
+            insert(tables.revisions),
+            {
+                "identifier": head.identifier,
+                "revision": head.revision,
+                "body": head.body,
+                "changed_by": authorship.principal,
+                "changed_at": authorship.at,
+                "correlation_id": authorship.correlation_id,
+            },
+        )
+        self._connection.execute(insert(tables.projections), {"identifier": head.identifier, "enqueued_at": authorship.at})
+
+
+_DRAW_FROM_TABLE = text(
+    "INSERT INTO numbers (kind, last) VALUES (:kind, :count) ON CONFLICT (kind) DO UPDATE SET last = last + excluded.last RETURNING last"
+)
+_DRAW_FROM_SEQUENCE = text("SELECT nextval(CAST(:sequence AS regclass)) FROM generate_series(1, :count)")
+
+
+def _values(head: Head) -> dict[str, object]:
+    return {name: getattr(head, name) for name in Head.__slots__}
+
+
+def _head(row: Sequence[Any] | None) -> Head | None:
+    return Head(*row) if row is not None else None

@@ -1,0 +1,131 @@
+"""
+Connections to the ledger: how they are opened on each engine, and what their failures mean.
+
+SQLite: WAL (readers never wait for the writer), foreign keys on, a writer waits up to 10 s for its turn, every commit
+is on the disk before it is reported. Postgres: psycopg 3, UTC, a statement waits up to 10 s for a lock.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from ld_server.domain.errors import StoreUnavailable
+
+LOCK_SECONDS = 10
+"""How long a statement waits for others before the ledger counts as unavailable."""
+
+CONNECT_SECONDS = 5
+POOL_SECONDS = 10
+
+_PRAGMAS = (
+    f"PRAGMA busy_timeout = {LOCK_SECONDS * 1000}",
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA foreign_keys = ON",
+)
+
+_SQLITE_OUTAGES = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_NOTADB,
+}
+"""Primary result codes that say the file cannot be used now, whatever was asked of it."""
+
+
+def open_engine(url: str, pool_size: int = 8) -> Engine:
+    """
+    An engine for `sqlite:///<file>` or `postgresql://…` (any psycopg spelling). Connects to nothing yet.
+
+    SQLite in memory is refused with ValueError: its connections would not see one another's rows.
+    """
+    address = normalised(url)
+    engine = create_engine(
+        address,
+        pool_size=pool_size,
+        max_overflow=pool_size,
+        pool_timeout=POOL_SECONDS,
+        pool_pre_ping=address.get_backend_name() == "postgresql",
+        connect_args=connect_arguments(address),
+    )
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def normalised(url: str) -> URL:
+    """The URL with the driver that this project uses. Raises ValueError for another database."""
+    address = make_url(url)
+    backend = address.get_backend_name()
+    if backend not in _DRIVERS:
+        raise ValueError(f"the ledger lives in SQLite or Postgres, not in {backend}")
+    if backend == "sqlite" and address.database in (None, "", ":memory:"):
+        raise ValueError("the ledger needs a file: sqlite:///<path>")
+    return address.set(drivername=_DRIVERS[backend])
+
+
+_DRIVERS = {"sqlite": "sqlite+pysqlite", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
+
+
+def connect_arguments(address: URL) -> dict[str, Any]:
+    """What the driver is told besides the URL; what the URL says itself wins."""
+    if address.get_backend_name() == "sqlite":
+        return {"timeout": LOCK_SECONDS, "check_same_thread": False}
+    wanted = {"connect_timeout": CONNECT_SECONDS, "options": f"-c timezone=UTC -c lock_timeout={LOCK_SECONDS}s"}
+    return {name: value for name, value in wanted.items() if name not in address.query}
+
+
+def connect(engine: Engine) -> Any:
+    """A bare driver connection in autocommit, outside the pool: for the one statement that must cost next to nothing."""
+    positional, from_url = engine.dialect.create_connect_args(engine.url)
+    named: dict[str, Any] = {**from_url, **connect_arguments(engine.url)}
+    if engine.dialect.name == "postgresql":
+        return psycopg.connect(*positional, **named, autocommit=True, prepare_threshold=0)
+    connection = sqlite3.connect(positional[0], **named)
+    _prepare_sqlite(connection)
+    return connection
+
+
+def _prepare_sqlite(connection: Any, _record: object = None) -> None:
+    """Autocommit as far as the driver is concerned: `_begin_sqlite` says where transactions begin, and of which sort."""
+    connection.isolation_level = None
+    for pragma in _PRAGMAS:
+        connection.execute(pragma).close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    connection.exec_driver_sql(connection.get_execution_options().get("sqlite_begin", "BEGIN IMMEDIATE"))
+
+
+@contextmanager
+def outages_told() -> Iterator[None]:
+    """Turn what means "the ledger cannot do this now" into StoreUnavailable; everything else passes as it is."""
+    try:
+        yield
+    except PoolTimeout as error:
+        raise StoreUnavailable("The ledger is busy: no connection became free.", retry_after=1) from error
+    except (DBAPIError, sqlite3.Error, psycopg.Error) as error:
+        raise refusal_of(error) from error
+
+
+def refusal_of(error: DBAPIError | sqlite3.Error | psycopg.Error) -> Exception:
+    """StoreUnavailable for an outage, a lock that was not given, a deadlock or a lost race; otherwise the error itself."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    if isinstance(cause, psycopg.errors.SerializationFailure | psycopg.errors.DeadlockDetected | psycopg.errors.LockNotAvailable):
+        return StoreUnavailable("Another change got in the way. Please try again.", retry_after=1)
+    if isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError):
+        return StoreUnavailable("The ledger cannot be reached now.")
+    if isinstance(cause, sqlite3.Error) and getattr(cause, "sqlite_errorcode", 0) & 0xFF in _SQLITE_OUTAGES:
+        return StoreUnavailable("The ledger is locked or cannot be used now.", retry_after=1)
+    return error

@@ -1,0 +1,338 @@
+"""
+The schema, on one page.
+
+`documents` is the truth about every resource; the index tables (`item_types`, `assets`, `rent_actions`,
+`rent_action_items`) hold typed columns derived from the documents, by which lists are filtered and rules are checked.
+References are identifiers (`itemType_7`). Every constraint has a name that says what it means: it is what a
+violation is recognised by. Column names follow the seed (3.2 to 3.8) where it has them.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    TIMESTAMP,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Connection,
+    Dialect,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Sequence,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+KINDS = ("itemType", "asset", "rentAction", "allocation", "key")
+"""What has numbers of its own. Numbers rise per kind; one that was drawn and not used leaves a gap."""
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware datetime: `timestamptz` on Postgres, microseconds since 1970 in UTC on SQLite. Read back in UTC."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return dialect.type_descriptor(TIMESTAMP(timezone=True) if dialect.name == "postgresql" else BigInteger())
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        """Raises ValueError for a datetime without a zone."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("an instant needs a zone")
+        return value if dialect.name == "postgresql" else (value - EPOCH) // MICROSECOND
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        if value is None or isinstance(value, datetime):
+            return value.astimezone(UTC) if value else None
+        return EPOCH + int(value) * MICROSECOND
+
+
+Position = BigInteger().with_variant(Integer(), "sqlite")
+"""A number that the database gives; SQLite counts only in columns it calls INTEGER."""
+
+schema = MetaData()
+
+documents = Table(
+    "documents",
+    schema,
+    Column("identifier", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("number", BigInteger, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("body", Text, nullable=False),
+    PrimaryKeyConstraint("identifier", name="documents_have_one_head"),
+    UniqueConstraint("kind", "number", name="numbers_are_unique_per_kind"),
+    CheckConstraint("revision >= 1", name="revisions_start_at_one"),
+)
+
+revisions = Table(
+    "revisions",
+    schema,
+    Column("identifier", Text, ForeignKey("documents.identifier", name="revision_of_a_document"), nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("changed_by", Text, nullable=False),
+    Column("changed_at", Instant, nullable=False),
+    Column("correlation_id", Text, nullable=False),
+    PrimaryKeyConstraint("identifier", "revision", name="revisions_are_numbered"),
+)
+
+projections = Table(
+    "projections",
+    schema,
+    Column("position", Position, Identity(), nullable=False),
+    Column("identifier", Text, nullable=False),
+    Column("enqueued_at", Instant, nullable=False),
+    PrimaryKeyConstraint("position", name="projections_are_in_order"),
+    sqlite_autoincrement=True,
+)
+
+item_types = Table(
+    "item_types",
+    schema,
+    Column("identifier", Text, ForeignKey("documents.identifier", name="item_type_has_a_document"), nullable=False),
+    Column("number", BigInteger, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("is_active", Boolean, nullable=False),
+    Column("capacity_rule", Text),
+    Column("turnaround_before_seconds", Integer, nullable=False, server_default="0"),
+    Column("turnaround_after_seconds", Integer, nullable=False, server_default="0"),
+    PrimaryKeyConstraint("identifier", name="item_types_are_indexed_once"),
+    UniqueConstraint("code", name="item_type_code_is_unique"),
+    CheckConstraint("turnaround_before_seconds >= 0 AND turnaround_after_seconds >= 0", name="turnaround_is_not_negative"),
+    Index("item_types_by_number", "number"),
+    Index("item_types_by_kind", "kind", "number"),
+    Index("item_types_by_is_active", "is_active", "number"),
+    Index("item_types_by_name", "name", "number"),
+)
+
+assets = Table(
+    "assets",
+    schema,
+    Column("identifier", Text, ForeignKey("documents.identifier", name="asset_has_a_document"), nullable=False),
+    Column("number", BigInteger, nullable=False),
+    Column("item_type", Text, ForeignKey("item_types.identifier", name="asset_has_an_item_type"), nullable=False),
+    Column("asset_tag", Text),
+    Column("serial_number", Text),
+    Column("status", Text, nullable=False),
+    Column("location", Text),
+    Column("assigned_to", Text),
+    Column("mesh_node_id", Text),
+    Column("wireguard_hostname", Text),
+    PrimaryKeyConstraint("identifier", name="assets_are_indexed_once"),
+    UniqueConstraint("asset_tag", name="asset_tag_is_unique"),
+    Index("assets_by_number", "number"),
+    Index("assets_by_item_type", "item_type", "number"),
+    Index("assets_by_item_type_and_status", "item_type", "status", "number"),
+    Index("assets_by_status", "status", "number"),
+    Index("assets_by_location", "location", "number"),
+    Index("assets_by_serial_number", "serial_number", "number"),
+)
+
+rent_actions = Table(
+    "rent_actions",
+    schema,
+    Column("identifier", Text, ForeignKey("documents.identifier", name="rent_action_has_a_document"), nullable=False),
+    Column("number", BigInteger, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("priority", Text, nullable=False),
+    Column("requester", Text, nullable=False),
+    Column("created_by", Text),
+    Column("approved_by", Text),
+    Column("start_time", Instant, nullable=False),
+    Column("end_time", Instant, nullable=False),
+    Column("is_asap", Boolean, nullable=False, server_default=text("false")),
+    Column("external_source", Text),
+    Column("external_ref", Text),
+    PrimaryKeyConstraint("identifier", name="rent_actions_are_indexed_once"),
+    CheckConstraint("start_time < end_time", name="rent_action_starts_before_it_ends"),
+    Index("rent_actions_by_number", "number"),
+    Index("rent_actions_by_status", "status", "number"),
+    Index("rent_actions_by_start", "start_time", "end_time"),
+    Index("rent_actions_by_end", "end_time"),
+    Index("rent_actions_by_external_source", "external_source", "external_ref"),
+    Index("rent_actions_by_external_ref", "external_ref", "number"),
+    Index("rent_actions_by_requester", "requester", "number"),
+    Index("rent_actions_by_priority", "priority", "number"),
+)
+
+rent_action_items = Table(
+    "rent_action_items",
+    schema,
+    Column("rent_action", Text, ForeignKey("rent_actions.identifier", name="line_of_a_rent_action"), nullable=False),
+    Column("line", Text, nullable=False),
+    Column("item_kind", Text, nullable=False),
+    Column("item", Text, ForeignKey("documents.identifier", name="line_asks_for_an_item"), nullable=False),
+    Column("requested_quantity", Integer, nullable=False),
+    Column("allocated_quantity", Integer, nullable=False, server_default="0"),
+    PrimaryKeyConstraint("rent_action", "line", name="lines_are_named_in_their_rent_action"),
+    CheckConstraint("requested_quantity >= 1 AND allocated_quantity >= 0", name="line_quantities_are_counts"),
+    Index("rent_action_items_by_item", "item", "rent_action"),
+)
+
+BLOCKING = ("allocated", "in_use")
+"""The statuses of an allocation that keep others away."""
+
+_blocking = text("status IN ('allocated', 'in_use')")
+
+allocations = Table(
+    "allocations",
+    schema,
+    Column("number", BigInteger, nullable=False, autoincrement=False),
+    Column("rent_action", Text, ForeignKey("documents.identifier", name="allocation_for_a_rent_action"), nullable=False),
+    Column("line", Text, nullable=False),
+    Column("item_type", Text, ForeignKey("documents.identifier", name="allocation_of_an_item_type"), nullable=False),
+    Column("asset", Text, ForeignKey("documents.identifier", name="allocation_of_an_asset")),
+    Column("asset_number", BigInteger),
+    Column("stock_pool", Text, ForeignKey("documents.identifier", name="allocation_from_a_stock_pool")),
+    Column("quantity", Integer, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("allocated_from", Instant, nullable=False),
+    Column("allocated_to", Instant, nullable=False),
+    Column("blocked_from", Instant, nullable=False),
+    Column("blocked_to", Instant, nullable=False),
+    PrimaryKeyConstraint("number", name="allocations_are_numbered"),
+    CheckConstraint("quantity >= 1", name="allocation_quantity_is_a_count"),
+    CheckConstraint("status IN ('allocated', 'in_use', 'returned', 'cancelled')", name="allocation_status_is_known"),
+    CheckConstraint(
+        "blocked_from <= allocated_from AND allocated_from < allocated_to AND allocated_to <= blocked_to",
+        name="allocation_blocks_its_window",
+    ),
+    CheckConstraint("(asset IS NULL) = (asset_number IS NULL)", name="allocated_asset_has_its_number"),
+    CheckConstraint("asset IS NULL OR quantity = 1", name="an_asset_is_one_unit"),
+    Index("allocations_by_rent_action", "rent_action", "number"),
+    Index("allocations_by_asset", "asset_number", "blocked_from", postgresql_where=_blocking, sqlite_where=_blocking),
+    Index("allocations_by_item_type", "item_type", "blocked_from", postgresql_where=_blocking, sqlite_where=_blocking),
+)
+
+outbox = Table(
+    "outbox",
+    schema,
+    Column("position", Position, Identity(), nullable=False),
+    Column("id", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("subject_type", Text, nullable=False),
+    Column("subject_id", Text, nullable=False),
+    Column("occurred_at", Instant, nullable=False),
+    Column("correlation_id", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    PrimaryKeyConstraint("position", name="events_are_in_order"),
+    UniqueConstraint("id", name="event_id_is_unique"),
+    Index("outbox_by_subject", "subject_id", "position"),
+    sqlite_autoincrement=True,
+)
+
+idempotency = Table(
+    "idempotency",
+    schema,
+    Column("principal", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("status", SmallInteger, nullable=False),
+    Column("headers", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    PrimaryKeyConstraint("principal", "key", name="an_idempotency_key_has_one_answer"),
+    Index("idempotency_by_expiry", "expires_at"),
+)
+
+keys = Table(
+    "keys",
+    schema,
+    Column("identifier", Text, nullable=False),
+    Column("number", BigInteger, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("hash", Text, nullable=False),
+    Column("scopes", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("expires_at", Instant),
+    Column("revoked_at", Instant),
+    Column("last_used_at", Instant),
+    PrimaryKeyConstraint("identifier", name="keys_have_one_row"),
+    UniqueConstraint("number", name="keys_are_numbered"),
+    UniqueConstraint("hash", name="key_hash_is_unique"),
+)
+
+leases = Table(
+    "leases",
+    schema,
+    Column("name", Text, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    PrimaryKeyConstraint("name", name="a_lease_has_one_owner"),
+)
+
+facts = Table(
+    "facts",
+    schema,
+    Column("name", Text, nullable=False),
+    Column("value", Text, nullable=False),
+    PrimaryKeyConstraint("name", name="a_fact_has_one_value"),
+)
+
+NEVER_TWICE = "asset_is_never_promised_twice"
+"""The name of the rule, and the constraint, that a unit has no two overlapping blocking allocations."""
+
+_EXCLUSION = f"""
+ALTER TABLE allocations ADD CONSTRAINT {NEVER_TWICE} EXCLUDE USING gist (
+    int8range(asset_number, asset_number, '[]') WITH &&,
+    tstzrange(blocked_from, blocked_to) WITH &&
+) WHERE (status IN ('allocated', 'in_use'))"""
+
+_TRIGGER = """
+CREATE TRIGGER {name} BEFORE {event} ON allocations
+WHEN NEW.asset_number IS NOT NULL AND NEW.status IN ('allocated', 'in_use') AND (
+    SELECT blocked_to FROM allocations
+    WHERE asset_number = NEW.asset_number AND number <> NEW.number
+        AND status IN ('allocated', 'in_use') AND blocked_from < NEW.blocked_to
+    ORDER BY blocked_from DESC LIMIT 1
+) > NEW.blocked_from
+BEGIN SELECT RAISE(ABORT, '{rule}'); END"""
+"""Blocking allocations of one unit never overlap, so only the last that starts before the new one ends can clash."""
+
+_NUMBERS = "CREATE TABLE numbers (kind TEXT NOT NULL CONSTRAINT numbers_rise_per_kind PRIMARY KEY, last INTEGER NOT NULL) WITHOUT ROWID"
+
+
+def sequence_of(kind: str) -> str:
+    """The name of the Postgres sequence that numbers a kind."""
+    return f"numbers_of_{kind.lower()}"
+
+
+BESIDES = {
+    "postgresql": (_EXCLUSION,),
+    "sqlite": (
+        _TRIGGER.format(name=f"{NEVER_TWICE}_insert", event="INSERT", rule=NEVER_TWICE),
+        _TRIGGER.format(name=f"{NEVER_TWICE}_update", event="UPDATE OF asset_number, status, blocked_from, blocked_to", rule=NEVER_TWICE),
+        _NUMBERS,
+    ),
+}
+"""What each engine needs besides its tables. Postgres numbers by sequences, SQLite by a table."""
+
+sequences = tuple(Sequence(sequence_of(kind), metadata=schema) for kind in KINDS)
+
+
+def create(connection: Connection) -> None:
+    """Make the whole schema in an empty database. Deployments migrate instead; a test holds the two equal."""
+    schema.create_all(connection)
+    for statement in BESIDES[connection.dialect.name]:
+        connection.exec_driver_sql(statement)

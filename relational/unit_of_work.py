@@ -1,0 +1,124 @@
+"""
+The ledger, and its unit of work: one transaction, with a gateway for each thing that is written in it.
+
+What must be true together is written together, in one `with ledger.write() as uow:`.
+"""
+
+import sqlite3
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from sqlalchemy import Connection, Engine
+
+from relational.allocations import Allocations
+from relational.documents import Documents, Head
+from relational.engine import connect, open_engine, outages_told
+from relational.facts import Facts
+from relational.idempotency import Idempotency
+from relational.index import Index
+from relational.keys import Keys
+from relational.leases import Leases
+from relational.outbox import Outbox
+from relational.projections import Projections
+
+
+class UnitOfWork:
+    """One transaction, seen through its gateways."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.documents = Documents(connection)
+        self.index = Index(connection)
+        self.allocations = Allocations(connection)
+        self.outbox = Outbox(connection)
+        self.idempotency = Idempotency(connection)
+        self.keys = Keys(connection)
+        self.projections = Projections(connection)
+        self.leases = Leases(connection)
+        self.facts = Facts(connection)
+
+
+_DRIVER_ERRORS = (sqlite3.Error, psycopg.Error)
+
+_SNAPSHOT: dict[str, dict[str, Any]] = {
+    "sqlite": {"sqlite_begin": "BEGIN"},
+    "postgresql": {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True},
+}
+"""How each engine is asked for one consistent snapshot."""
+
+_HEAD = {
+    "sqlite": "SELECT identifier, kind, number, revision, body FROM documents WHERE identifier = ?",
+    "postgresql": "SELECT identifier, kind, number, revision, body FROM documents WHERE identifier = %s",
+}
+
+
+class Ledger:
+    """
+    The door to the database. Threads may share it; a process that forks opens its own afterwards.
+
+    Every method raises StoreUnavailable when the database cannot be reached, is locked for too long, or had to give up on a
+    transaction because of another one.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._reading = engine.execution_options(**_SNAPSHOT[engine.dialect.name])
+        self._head = _HEAD[engine.dialect.name]
+        self._idle: deque[Any] = deque()
+        """Driver connections in autocommit that no thread is using."""
+
+    @contextmanager
+    def write(self) -> Iterator[UnitOfWork]:
+        """A transaction that commits when the block ends, and is rolled back when it raises."""
+        with outages_told(), self.engine.begin() as connection:
+            yield UnitOfWork(connection)
+
+    @contextmanager
+    def read(self) -> Iterator[UnitOfWork]:
+        """One consistent snapshot. It never makes a writer wait, and cannot write."""
+        with outages_told(), self._reading.begin() as connection:
+            yield UnitOfWork(connection)
+
+    def head(self, identifier: str) -> Head | None:
+        """The newest committed state of a resource, or None. One statement, with nothing around it: this is what GET costs."""
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            return self._head_by_a_fresh_connection(identifier)
+        try:
+            head = self._head_by(connection, identifier)
+        except _DRIVER_ERRORS:
+            connection.close()
+            return self._head_by_a_fresh_connection(identifier)
+        self._idle.append(connection)
+        return head
+
+    def ping(self) -> None:
+        """Raises StoreUnavailable unless the ledger answers."""
+        with self.read() as uow:
+            uow.facts.get("base_iri")
+
+    def close(self) -> None:
+        """Give every connection back. The ledger opens new ones if it is used again."""
+        while self._idle:
+            self._idle.pop().close()
+        self.engine.dispose()
+
+    def _head_by(self, connection: Any, identifier: str) -> Head | None:
+        row = connection.execute(self._head, (identifier,)).fetchone()
+        return Head(*row) if row is not None else None
+
+    def _head_by_a_fresh_connection(self, identifier: str) -> Head | None:
+        """The first time, and when a connection turns out to be lost (the server was restarted, say)."""
+        with outages_told():
+            connection = connect(self.engine)
+            head = self._head_by(connection, identifier)
+        self._idle.append(connection)
+        return head
+
+
+def open_ledger(url: str, pool_size: int = 8) -> Ledger:
+    """A ledger at `sqlite:///<file>` or `postgresql://…`. Connects to nothing yet; the schema comes from `relational.migrations`."""
+    return Ledger(open_engine(url, pool_size))

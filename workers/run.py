@@ -1,0 +1,39 @@
+"""The worker process: the projector, the task queue's consumer and the clock, until SIGTERM."""
+
+import os
+import socket
+from collections.abc import Callable
+
+from ld_server.services.parts import Parts
+from workers.app import enlist, open_huey
+from workers.clock import make_clock
+from workers.projector import Projector
+
+GRACE = 5.0
+"""Seconds that a running task is given when the worker is asked to stop. What it did not finish, another nudge will."""
+
+
+def run(parts: Parts, when_running: Callable[[], None]) -> None:
+    """
+    Work until SIGTERM (or SIGINT). Must be called in the main thread, which receives the signals.
+
+    `when_running` is called once the consumer takes tasks. The parts stay open: they belong to the caller.
+    """
+    huey = open_huey(parts.settings.huey_url)
+    clock = make_clock(enlist(huey, parts))
+    consumer = huey.create_consumer(workers=1, periodic=False, graceful_signal="TERM", shutdown_timeout=GRACE)
+    huey.on_startup("when_running")(when_running)
+    projector = Projector(parts, owner_name())
+    projector.start()
+    clock.start()
+    try:
+        consumer.run()
+    finally:
+        clock.shutdown(wait=False)
+        projector.stop()
+        huey.storage.close()
+
+
+def owner_name() -> str:
+    """A name for this process in leases, which no other process has at the same time."""
+    return f"{socket.gethostname()}:{os.getpid()}:{os.urandom(4).hex()}"
