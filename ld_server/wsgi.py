@@ -8,8 +8,8 @@ import os
 import sys
 from pathlib import Path
 from typing import Any
+from wsgiref.types import WSGIApplication
 
-import falcon
 from gunicorn.app.base import BaseApplication
 
 from ld_server.bootstrap import build
@@ -22,7 +22,7 @@ GRACE = 8
 """Seconds a stopping worker is given to finish its requests; the supervisor waits longer than that."""
 
 
-def application() -> falcon.App:
+def application() -> WSGIApplication:
     """The application with the settings of the environment, for a server of your own: `gunicorn 'ld_server.wsgi:application()'`."""
     return create_app(build(Settings.from_environment(os.environ)))
 
@@ -41,7 +41,7 @@ class WebServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         self.cfg.set("post_fork", bind_to_master)
         self.cfg.set("worker_exit", lambda server, worker: self.close())
 
-    def load(self) -> falcon.App:
+    def load(self) -> WSGIApplication:
         """Called in each worker."""
         self._parts = build(self._settings)
         return create_app(self._parts)

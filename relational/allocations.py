@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, false, func, insert, literal_column, select, update
+from sqlalchemy import Connection, Select, and_, bindparam, false, func, insert, literal_column, select, update
 from sqlalchemy.exc import IntegrityError
 
 from relational import tables
@@ -62,6 +62,34 @@ class AllocationRow:
 _COLUMNS = tuple(tables.allocations.c[one.name] for one in fields(AllocationRow))
 _A, _B = tables.assets.c, tables.allocations.c
 
+_BLOCKS = _B.status.in_([literal_column(f"'{status}'") for status in tables.BLOCKING])
+"""Literal, not bound: a planner uses a partial index only where it can see that its condition holds."""
+
+_LAST_BEFORE_THE_END = (
+    select(_B.blocked_to)
+    .where(_B.asset_number == _A.number, _BLOCKS, _B.blocked_from < bindparam("end", type_=tables.Instant))
+    .order_by(_B.blocked_from.desc())
+    .limit(literal_column("1"))
+    .correlate(tables.assets)
+    .scalar_subquery()
+)
+_IS_BUSY = func.coalesce(bindparam("start", type_=tables.Instant) < _LAST_BEFORE_THE_END, false())
+"""
+Whether something blocks the asset of the enclosing query in [start, end).
+
+What blocks one unit never overlaps, so of everything that starts before `end` only the last can reach beyond `start`:
+one probe of an index per unit, however long its history.
+"""
+
+_ANYWHERE = and_(_A.item_type == bindparam("item_type"), _A.status == literal_column("'available'"))
+_RESERVABLE = (_ANYWHERE, and_(_ANYWHERE, _A.location == bindparam("location")))
+"""Units that could be reserved: at any location, at one location. So it is with the queries made from it."""
+
+_UNIT = (_A.identifier, _A.number, _A.location, func.coalesce(_A.asset_tag, _A.serial_number, _A.identifier))
+_FREE = tuple(select(*_UNIT).where(place, ~_IS_BUSY).order_by(_A.number).limit(bindparam("limit")) for place in _RESERVABLE)
+_TOTAL = tuple(select(func.count()).select_from(tables.assets).where(place) for place in _RESERVABLE)
+_BUSY = tuple(query.where(_IS_BUSY) for query in _TOTAL)
+
 
 class Allocations:
     """The gateway to allocations. Windows are half-open: [start, end)."""
@@ -84,23 +112,21 @@ class Allocations:
 
     def free_assets(self, item_type: str, start: datetime, end: datetime, limit: int, location: str | None = None) -> list[AssetUnit]:
         """At most `limit` units, by number, that are available and that nothing blocks anywhere in [start, end)."""
-        label = func.coalesce(_A.asset_tag, _A.serial_number, _A.identifier)
-        query = select(_A.identifier, _A.number, _A.location, label).where(_reservable(item_type, location))
-        query = query.where(~_busy(start, end)).order_by(_A.number).limit(limit)
-        return [AssetUnit(*row) for row in self._connection.execute(query)]
+        asked = {"item_type": item_type, "location": location, "start": start, "end": end, "limit": limit}
+        return [AssetUnit(*row) for row in self._connection.execute(_FREE[location is not None], asked)]
 
     def total_assets(self, item_type: str, location: str | None = None) -> int:
         """How many units could be reserved at all."""
-        return self._count(select(func.count()).where(_reservable(item_type, location)))
+        return self._count(_TOTAL[location is not None], {"item_type": item_type, "location": location})
 
     def busy_assets(self, item_type: str, start: datetime, end: datetime, location: str | None = None) -> int:
         """How many of the reservable units are blocked somewhere in [start, end): the rest are free."""
-        return self._count(select(func.count()).where(_reservable(item_type, location), _busy(start, end)))
+        return self._count(_BUSY[location is not None], {"item_type": item_type, "location": location, "start": start, "end": end})
 
     def in_the_way(self, item_type: str, start: datetime, end: datetime, limit: int = 20) -> list[Blocking]:
         """What blocks units of an item type in [start, end), the latest start first."""
         query = select(_B.rent_action, _B.asset, _B.blocked_from, _B.blocked_to)
-        query = query.where(_B.item_type == item_type, _blocks(), _B.blocked_from < end, _B.blocked_to > start)
+        query = query.where(_B.item_type == item_type, _BLOCKS, _B.blocked_from < end, _B.blocked_to > start)
         rows = self._connection.execute(query.order_by(_B.blocked_from.desc(), _B.number).limit(limit))
         return [Blocking(*row) for row in rows]
 
@@ -126,30 +152,8 @@ class Allocations:
         except IntegrityError as error:
             raise _judged(error) from error
 
-    def _count(self, query: Select[int]) -> int:
-        return int(self._connection.execute(query).scalar_one())
-
-
-def _reservable(item_type: str, location: str | None) -> ColumnElement[bool]:
-    conditions = [_A.item_type == item_type, _A.status == "available"]
-    return and_(*conditions, *([_A.location == location] if location is not None else []))
-
-
-def _blocks() -> ColumnElement[bool]:
-    """Literal, not bound: a planner uses a partial index only where it can see that its condition holds."""
-    return _B.status.in_([literal_column(f"'{status}'") for status in tables.BLOCKING])
-
-
-def _busy(start: datetime, end: datetime) -> ColumnElement[bool]:
-    """
-    Whether something blocks the asset of the enclosing query in [start, end).
-
-    What blocks one unit never overlaps, so of everything that starts before `end` only the last can reach beyond `start`:
-    one probe of an index per unit, however long its history.
-    """
-    last = select(_B.blocked_to).where(_B.asset_number == _A.number, _blocks(), _B.blocked_from < end)
-    last = last.order_by(_B.blocked_from.desc()).limit(1).correlate(tables.assets)
-    return func.coalesce(last.scalar_subquery() > start, false())
+    def _count(self, query: Select[Any], asked: dict[str, Any]) -> int:
+        return int(self._connection.execute(query, asked).scalar_one())
 
 
 def _values(row: AllocationRow) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, insert, select, text, tuple_, update
+from sqlalchemy import Connection, Executable, Select, bindparam, func, select, text, tuple_
 
 from ld_server.domain.errors import Stale
 from relational import tables
@@ -47,6 +47,8 @@ HEAD = tuple(tables.documents.c[name] for name in Head.__slots__)
 """The columns of a Head, in its order."""
 
 _HEADS: Select[Any] = select(*HEAD)
+_HEAD = _HEADS.where(tables.documents.c.identifier == bindparam("of"))
+_LOCKED = _HEAD.with_for_update(key_share=True)
 _REVISIONS = select(*(tables.revisions.c[name] for name in Revision.__slots__))
 
 
@@ -76,8 +78,7 @@ class Documents:
 
     def add(self, head: Head, authorship: Authorship) -> None:
         """Write a new resource with its first revision, and put it before the projector."""
-        self._connection.execute(insert(tables.documents), _values(head))
-        self._record(head, authorship)
+        self._write(_ADD, head, authorship)
 
     def replace(self, head: Head, authorship: Authorship) -> None:
         """
@@ -85,15 +86,12 @@ class Documents:
 
         Raises Stale, and writes nothing, when another revision has come first or there is no such resource.
         """
-        stored = tables.documents.c
-        change = update(tables.documents).where(stored.identifier == head.identifier, stored.revision == head.revision - 1)
-        if self._connection.execute(change.values(revision=head.revision, body=head.body)).rowcount != 1:
+        if not self._write(_REPLACE, head, authorship):
             raise Stale(f"{head.identifier} has changed since it was read.", resource=head.identifier)
-        self._record(head, authorship)
 
     def head(self, identifier: str) -> Head | None:
         """The newest state of a resource, or None."""
-        return _head(self._connection.execute(_HEADS.where(tables.documents.c.identifier == identifier)).first())
+        return _head(self._connection.execute(_HEAD, {"of": identifier}).first())
 
     def heads(self, identifiers: Iterable[str]) -> dict[str, Head]:
         """The newest states of those resources that exist, by identifier."""
@@ -105,8 +103,7 @@ class Documents:
 
     def locked(self, identifier: str) -> Head | None:
         """The newest state of a resource, which nobody else changes until this transaction ends; or None."""
-        query = _HEADS.where(tables.documents.c.identifier == identifier).with_for_update(key_share=True)
-        return _head(self._connection.execute(query).first())
+        return _head(self._connection.execute(_LOCKED, {"of": identifier}).first())
 
     def revisions(self, identifier: str) -> list[Revision]:
         """Every state the resource had, oldest first."""
@@ -139,20 +136,35 @@ class Documents:
             query = query.where(stored.kind == kind)
         return [Head(*row) for row in self._connection.execute(query)]
 
-    def _record(self, head: Head, authorship: Authorship) -> None:
-        self._connection.execute(
-            insert(tables.revisions),
-            {
-                "identifier": head.identifier,
-                "revision": head.revision,
-                "body": head.body,
-                "changed_by": authorship.principal,
-                "changed_at": authorship.at,
-                "correlation_id": authorship.correlation_id,
-            },
-        )
-        self._connection.execute(insert(tables.projections), {"identifier": head.identifier, "enqueued_at": authorship.at})
+    def _write(self, change: "_Change", head: Head, authorship: Authorship) -> bool:
+        """Whether the head was there to be changed; if not, nothing is written."""
+        steps = change.steps if self._connection.dialect.name == "sqlite" else (change.whole,)
+        values = {**_values(head), "principal": authorship.principal, "at": authorship.at, "correlation_id": authorship.correlation_id}
+        return all(self._connection.execute(step, values).rowcount == 1 for step in steps)
 
+
+@dataclass(frozen=True)
+class _Change:
+    """A change of a head together with its revision and its row for the projector: step by step, or as one statement."""
+
+    steps: tuple[Executable, ...]
+    whole: Executable
+
+
+def _together(head: str) -> _Change:
+    """The SQL that changes a head, extended by what must be true with it. Postgres takes it all at once, which saves round trips."""
+    past = (
+        "INSERT INTO revisions (identifier, revision, body, changed_by, changed_at, correlation_id) "
+        "SELECT :identifier, :revision, :body, :principal, :at, :correlation_id"
+    )
+    pending = "INSERT INTO projections (identifier, enqueued_at) SELECT :identifier, :at"
+    at = bindparam("at", type_=tables.Instant)
+    whole = f"WITH head AS ({head} RETURNING 1), past AS ({past} FROM head) {pending} FROM head"
+    return _Change((text(head), text(past).bindparams(at), text(pending).bindparams(at)), text(whole).bindparams(at))
+
+
+_ADD = _together("INSERT INTO documents (identifier, kind, number, revision, body) VALUES (:identifier, :kind, :number, :revision, :body)")
+_REPLACE = _together("UPDATE documents SET revision = :revision, body = :body WHERE identifier = :identifier AND revision = :revision - 1")
 
 _DRAW_FROM_TABLE = text(
     "INSERT INTO numbers (kind, last) VALUES (:kind, :count) ON CONFLICT (kind) DO UPDATE SET last = last + excluded.last RETURNING last"

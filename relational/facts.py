@@ -19,4 +19,4 @@ class Facts:
 
     def set(self, name: str, value: str) -> None:
         """Write a fact, in place of what it was."""
-        upsert(self._connection, tables.facts, {"name": name, "value": value}, by=["name"])
+        upsert(self._connection, tables.facts, {"name": name, "value": value}, "name")

@@ -68,7 +68,7 @@ class Idempotency:
             "created_at": created_at,
             "expires_at": expires_at,
         }
-        upsert(self._connection, tables.idempotency, row, by=["principal", "key"])
+        upsert(self._connection, tables.idempotency, row, "principal", "key")
 
     def sweep(self, now: datetime) -> int:
         """Forget what has expired; how many answers that were."""

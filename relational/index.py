@@ -4,7 +4,7 @@ import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, delete, func, insert, select, text
+from sqlalchemy import ColumnElement, Connection, Table, bindparam, delete, func, insert, select, text
 from sqlalchemy.exc import IntegrityError
 
 from ld_server.domain.errors import Duplicate
@@ -32,6 +32,9 @@ UNIQUE = {"item_types": ("code", "code"), "assets": ("asset_tag", "assetTag")}
 Condition = tuple[str, str, Any]
 """Column, operator, value."""
 
+_DELETE_LINES = delete(tables.rent_action_items).where(tables.rent_action_items.c.rent_action == bindparam("of"))
+_INSERT_LINES = insert(tables.rent_action_items)
+
 
 class Index:
     """The gateway to the index. Tables and columns are named as in relational.tables; an unknown one raises KeyError."""
@@ -56,11 +59,10 @@ class Index:
 
     def put_lines(self, rent_action: str, rows: Iterable[Mapping[str, Any]]) -> None:
         """Replace the lines of a reservation; the rows need no `rent_action`."""
-        lines = tables.rent_action_items
-        self._connection.execute(delete(lines).where(lines.c.rent_action == rent_action))
+        self._connection.execute(_DELETE_LINES, {"of": rent_action})
         values = [{**row, "rent_action": rent_action} for row in rows]
         if values:
-            self._connection.execute(insert(lines), values)
+            self._connection.execute(_INSERT_LINES, values)
 
     def page(self, table: str, conditions: Sequence[Condition], after: int | None, limit: int) -> list[Head]:
         """The resources that meet every condition, by number, from the first above `after`; at most `limit`."""
@@ -94,7 +96,7 @@ class Index:
 
     def _put(self, table: Table, row: Mapping[str, Any]) -> None:
         values = {"number": number_of(row["identifier"]), **row}
-        upsert(self._connection, table, values, by=["identifier"])
+        upsert(self._connection, table, values, "identifier")
 
     def _duplicate(self, table: str, row: Mapping[str, Any]) -> Duplicate | None:
         column, field = UNIQUE[table]

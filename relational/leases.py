@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, delete, or_
 
 from relational import tables
-from relational.upsert import upsert
+from relational.upsert import INSERT
 
 _L = tables.leases.c
 
@@ -19,7 +19,9 @@ class Leases:
     def acquire(self, name: str, owner: str, now: datetime, seconds: float) -> bool:
         """Take a lease that is free or expired, or renew one's own, until `now` + `seconds`. False while another has it."""
         lease = {"name": name, "owner": owner, "expires_at": now + timedelta(seconds=seconds)}
-        return upsert(self._connection, tables.leases, lease, by=["name"], where=or_(_L.owner == owner, _L.expires_at <= now))
+        write = INSERT[self._connection.dialect.name](tables.leases).values(lease)
+        write = write.on_conflict_do_update(index_elements=["name"], set_=lease, where=or_(_L.owner == owner, _L.expires_at <= now))
+        return self._connection.execute(write.returning(_L.owner)).first() is not None
 
     def release(self, name: str, owner: str) -> None:
         """Give a lease back, if it is still one's own."""

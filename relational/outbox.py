@@ -32,6 +32,7 @@ class Positioned:
 
 _NAMES = tuple(one.name for one in fields(OutboxEntry))
 _ENTRIES = select(tables.outbox.c.position, *(tables.outbox.c[name] for name in _NAMES)).order_by(tables.outbox.c.position)
+_ADD = insert(tables.outbox)
 
 
 class Outbox:
@@ -43,7 +44,7 @@ class Outbox:
     def add(self, *entries: OutboxEntry) -> None:
         """Write events, in this order."""
         if entries:
-            self._connection.execute(insert(tables.outbox), [{name: getattr(entry, name) for name in _NAMES} for entry in entries])
+            self._connection.execute(_ADD, [{name: getattr(entry, name) for name in _NAMES} for entry in entries])
 
     def after(self, position: int, limit: int) -> list[Positioned]:
         """

@@ -297,7 +297,8 @@ _EXCLUSION = f"""
 ALTER TABLE allocations ADD CONSTRAINT {NEVER_TWICE} EXCLUDE USING gist (
     int8range(asset_number, asset_number, '[]') WITH &&,
     tstzrange(blocked_from, blocked_to) WITH &&
-) WHERE (status IN ('allocated', 'in_use'))"""
+) WHERE (asset_number IS NOT NULL AND status IN ('allocated', 'in_use'))"""
+"""Without the first condition a quantity from a pool would clash with everything: a range from NULL to NULL is unbounded."""
 
 _TRIGGER = """
 CREATE TRIGGER {name} BEFORE {event} ON allocations

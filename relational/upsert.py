@@ -1,22 +1,25 @@
 """One statement that both engines understand but SQLAlchemy spells per engine: insert, or change what is there."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table
+from sqlalchemy import Connection, Executable, Table
 from sqlalchemy.dialects import postgresql, sqlite
 
-_INSERT: Mapping[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
+INSERT: Mapping[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
+"""By engine, an insert that knows ON CONFLICT."""
 
 
-def upsert(
-    connection: Connection, table: Table, row: Mapping[str, Any], by: Sequence[str], where: ColumnElement[bool] | None = None
-) -> bool:
-    """
-    Write a row. Where one with the same values in the columns `by` exists, the other columns of `row` are changed in it,
-    provided that it meets `where`. Whether a row was written.
-    """
-    write = _INSERT[connection.dialect.name](table).values(**row)
-    changed = {name: write.excluded[name] for name in row if name not in by}
-    write = write.on_conflict_do_update(index_elements=by, set_=changed, where=where).returning(table.c[by[0]])
-    return connection.execute(write).first() is not None
+def upsert(connection: Connection, table: Table, row: Mapping[str, Any], *by: str) -> None:
+    """Write a row; where one with the same values in the columns `by` exists, change its other columns to those of `row`."""
+    connection.execute(_statement(connection.dialect.name, table, by, tuple(row)), row)
+
+
+@lru_cache(maxsize=64)
+def _statement(engine: str, table: Table, by: tuple[str, ...], names: tuple[str, ...]) -> Executable:
+    """Kept, because putting it together costs more than running it. Raises KeyError for a column that the table does not have."""
+    write = INSERT[engine](table)
+    changed = {name: write.excluded[name] for name in names if name not in by}
+    statement: Executable = write.on_conflict_do_update(index_elements=by, set_=changed)
+    return statement

@@ -32,6 +32,11 @@ class Route:
     endpoint: Callable[[Parts], object]
     needs: Mapping[str, Needed]
 
+    @property
+    def methods(self) -> list[str]:
+        """Every method that the route takes."""
+        return sorted({*self.needs, "OPTIONS"} | ({"HEAD"} if "GET" in self.needs else set()))
+
 
 ROUTES: tuple[Route, ...] = (
     Route("/", discovery.entry_point, {"GET": PUBLIC}),
@@ -59,12 +64,13 @@ class Router(CompiledRouter):
     """Opens exactly the methods that a route lists, with HEAD beside GET and OPTIONS everywhere: no method is open by oversight."""
 
     def map_http_methods(self, resource: object, **options: Any) -> dict[str, Any]:
-        """Method → responder, for the methods that `needs` names."""
-        methods = {method: getattr(resource, f"on_{method.lower()}") for method in options["needs"]}
-        if "GET" in methods:
-            methods["HEAD"] = methods["GET"]
-        allowed = sorted({*methods, "OPTIONS"})
-        return {**methods, "OPTIONS": partial(_options_answer, allow=", ".join(allowed), accept_post=", ".join(_accept_post(resource)))}
+        """Method → responder, for the methods of `route`."""
+        route: Route = options["route"]
+        responders = {method: getattr(resource, f"on_{method.lower()}") for method in route.needs}
+        if "GET" in responders:
+            responders["HEAD"] = responders["GET"]
+        answer = partial(_options_answer, allow=", ".join(route.methods), accept_post=", ".join(_accept_post(resource)))
+        return {**responders, "OPTIONS": answer}
 
 
 def _accept_post(resource: object) -> Iterator[str]:
@@ -87,7 +93,7 @@ def create_app(parts: Parts) -> "falcon.App[falcon.Request, falcon.Response]":
     """The WSGI application over these parts."""
     around: list[Any] = [Conversation(), Authentication(parts, needs_of(ROUTES))]
     app = falcon.App(router=Router(), middleware=around)
-    Problems(parts.settings.base_iri).install(app)
+    Problems(parts.settings.base_iri, {route.template: route.methods for route in ROUTES}).install(app)
     for route in ROUTES:
-        app.add_route(route.template, route.endpoint(parts), needs=route.needs)
+        app.add_route(route.template, route.endpoint(parts), route=route)
     return app

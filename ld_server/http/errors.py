@@ -5,13 +5,13 @@ renderer of problem documents (RFC 9457). Falcon's own errors and everything une
 
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import falcon
 import orjson
-from falcon.constants import COMBINED_METHODS
+from falcon.constants import HTTP_METHODS
 
 from ld_server.domain import errors
 from ld_server.domain.errors import Refusal, ShapeViolation
@@ -115,8 +115,10 @@ REPORT_OFFERS = (PROBLEM_JSON, *(form.media_type for form in (JSON, *(one for on
 class Problems:
     """Renders every exception that leaves an endpoint, as a document under `<base_iri>/problems/`."""
 
-    def __init__(self, base_iri: str) -> None:
+    def __init__(self, base_iri: str, allowed: Mapping[str, Sequence[str]]) -> None:
         self._base = f"{base_iri}/problems/"
+        self._allowed = allowed
+        """Template of a route → its methods, for the methods that HTTP itself does not know."""
 
     def install(self, app: "falcon.App[Any, Any]") -> None:
         """Takes over from Falcon's own handlers."""
@@ -134,11 +136,17 @@ class Problems:
 
     def from_falcon(self, req: falcon.Request, resp: falcon.Response, error: falcon.HTTPError, params: Any) -> None:
         """An error that Falcon raised: an unknown route or method, a header that cannot be read."""
-        refusal = _as_refusal(req, error)
+        refusal = self._unknown_method(req) or _as_refusal(req, error)
         if refusal is None:
             self.unexpected(req, resp, error, params)
         else:
             self.refused(req, resp, refusal, params)
+
+    def _unknown_method(self, req: falcon.Request) -> Refusal | None:
+        if req.method in HTTP_METHODS:
+            return None
+        allowed = self._allowed.get(req.uri_template or "", ())
+        return errors.MethodNotAllowed(f"{req.method!r} is not a method that this server knows.", allowed=allowed)
 
     def unexpected(self, req: falcon.Request, resp: falcon.Response, error: Exception, _params: Any) -> None:
         """Our own mistake: the log gets the traceback, the client a correlation id."""
@@ -195,8 +203,6 @@ def _report(req: falcon.Request, resp: falcon.Response, refusal: ShapeViolation,
 
 
 def _as_refusal(req: falcon.Request, error: falcon.HTTPError) -> Refusal | None:
-    if req.method not in COMBINED_METHODS:
-        return errors.MethodNotAllowed(f"{req.method!r} is not a method that this server knows.")
     kind = FROM_FALCON.get(error.status_code)
     if kind is None:
         return None

@@ -6,7 +6,7 @@ from ld_server.domain.commands import CreateAsset
 from ld_server.domain.scopes import Scope
 from ld_server.rdf import vocab
 from ld_server.rdf.adoption import Frame, Reference
-from ld_server.resources.kind import Document, Filter, Kind, identifier_of, instant
+from ld_server.resources.kind import Document, Filter, Kind, identifier_of
 
 KEYS = (
     "isVariantOf", "assetTag", "serialNumber", "name", "description", "status", "location", "assignedTo",
@@ -39,8 +39,9 @@ def index_row(document: Document) -> dict[str, Any]:
         "serial_number": document.get("serialNumber"),
         "status": document["status"],
         "location": document.get("location"),
-        "created_at": instant(document["createdAt"]),
-        "updated_at": instant(document["updatedAt"]),
+        "assigned_to": document.get("assignedTo"),
+        "mesh_node_id": document.get("meshNodeId"),
+        "wireguard_hostname": document.get("wireguardHostname"),
     }
 
 

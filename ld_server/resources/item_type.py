@@ -7,7 +7,7 @@ from ld_server.domain.duration import seconds
 from ld_server.domain.scopes import Scope
 from ld_server.rdf import vocab
 from ld_server.rdf.adoption import Frame
-from ld_server.resources.kind import Document, Filter, Kind, boolean, instant
+from ld_server.resources.kind import Document, Filter, Kind, boolean
 
 KEYS = (
     "code", "name", "description", "kind", "isActive", "capacityRule", "turnaroundBefore", "turnaroundAfter",
@@ -40,8 +40,6 @@ def index_row(document: Document) -> dict[str, Any]:
         "capacity_rule": document.get("capacityRule"),
         "turnaround_before_seconds": seconds(document.get("turnaroundBefore", "PT0S")),
         "turnaround_after_seconds": seconds(document.get("turnaroundAfter", "PT0S")),
-        "created_at": instant(document["createdAt"]),
-        "updated_at": instant(document["updatedAt"]),
     }
 
 

@@ -148,8 +148,8 @@ def index_row(document: Document) -> dict[str, Any]:
         "is_asap": document["isAsap"],
         "external_source": document.get("externalSource"),
         "external_ref": document.get("externalRef"),
-        "created_at": instant(document["createdAt"]),
-        "updated_at": instant(document["updatedAt"]),
+        "created_by": document.get("createdBy"),
+        "approved_by": document.get("approvedBy"),
     }
 
 

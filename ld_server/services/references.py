@@ -39,7 +39,7 @@ def _refuse_unknown(place: Pointing, head: Head | None, kind: Kind) -> None:
     if head is None:
         raise unknown(place, f"{place.identifier} does not exist")
     if head.kind != kind.name:
-        raise unknown(place, f"{place.identifier} is not an identifier such as {kind.prefix}_7")
+        raise unknown(place, f"{place.identifier} is no {kind.frame.name}")
 
 
 def unknown(place: Pointing, why: str) -> UnknownReference:

@@ -2,7 +2,9 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Any
 
 import orjson
@@ -78,8 +80,8 @@ def approve(uow: UnitOfWork, command: ApproveReservation, occasion: Occasion) ->
         raise _shortage(uow, before, short, blocked, occasion)
     promised = _promise(uow, before, plans, blocked, occasion)
     changed = _with_allocations({**before, "approvedBy": occasion.principal}, [*before["allocations"], *promised])
-    told = ["rentAction.allocation.created"] * bool(promised) + ["availability.shortfall.detected"] * bool(short)
-    return _taken(uow, head, before, changed, Step.APPROVE, occasion, told)
+    happened = {"rentAction.allocation.created": promised, "availability.shortfall.detected": short}
+    return _taken(uow, head, before, changed, Step.APPROVE, occasion, happened)
 
 
 def reject(uow: UnitOfWork, command: RejectReservation, occasion: Occasion) -> Head:
@@ -93,8 +95,8 @@ def cancel(uow: UnitOfWork, command: CancelReservation, occasion: Occasion) -> H
     head, before = _opened(uow, command, Step.CANCEL)
     freed = [one for one in before["allocations"] if one["status"] == AllocationStatus.ALLOCATED]
     changed = _freed(uow, before, freed) if freed else before
-    told = ["rentAction.allocation.released"] * bool(freed)
-    return _taken(uow, head, before, {**changed, **_reason(command)}, Step.CANCEL, occasion, told)
+    happened = {"rentAction.allocation.released": freed}
+    return _taken(uow, head, before, {**changed, **_reason(command)}, Step.CANCEL, occasion, happened)
 
 
 # --- being asked for --------------------------------------------------------------------------------------------------
@@ -150,13 +152,20 @@ def _opened(uow: UnitOfWork, command: ReservationStep, step: Step) -> tuple[Head
 
 
 def _taken(
-    uow: UnitOfWork, head: Head, before: Document, changed: Document, step: Step, occasion: Occasion, told: Sequence[str] = ()
+    uow: UnitOfWork,
+    head: Head,
+    before: Document,
+    changed: Document,
+    step: Step,
+    occasion: Occasion,
+    happened: Mapping[str, Sequence[object]] = MappingProxyType({}),
 ) -> Head:
-    """Write the reservation as it is after the step. `told`: types of events besides those of the step."""
+    """Write the reservation as it is after the step. `happened`: further types of events, told when there is something in their list."""
     status = after(Status(before["status"]), step)
     stamps = {_STAMPED[step]: occasion.moment} if step in _STAMPED else {}
     document = {**changed, **stamps, "status": str(status), "actionStatus": ACTION_STATUS[status]}
-    return recording.replace(uow, RENT_ACTION, head, before, document, ["rentAction.status.changed", _TOLD[step], *told], occasion)
+    events = ["rentAction.status.changed", _TOLD[step], *(event for event, what in happened.items() if what)]
+    return recording.replace(uow, RENT_ACTION, head, before, document, events, occasion)
 
 
 def _reason(command: RejectReservation | CancelReservation) -> dict[str, str]:
@@ -196,27 +205,36 @@ def _free_assets(uow: UnitOfWork, item_type: str, window: Window, limit: int) ->
     return [Supply(unit.identifier, unit.label) for unit in units]
 
 
+@dataclass(frozen=True, slots=True)
+class _Promise:
+    """A claim that has become an allocation with a number."""
+
+    number: int
+    demand: Demand
+    claim: Supply
+
+
 def _promise(
     uow: UnitOfWork, document: Document, plans: Iterable[LinePlan], blocked: Mapping[str, Window], occasion: Occasion
 ) -> list[dict[str, Any]]:
     """Write the allocations of the plans, and give them as they stand in the document."""
     claims = [(line.demand, claim) for line in plans for claim in line.claims]
     numbers = uow.documents.next_numbers("allocation", len(claims)) if claims else []
+    promises = [_Promise(number, *claim) for number, claim in zip(numbers, claims, strict=True)]
     window = _window(document)
-    numbered = [(number, demand, claim) for number, (demand, claim) in zip(numbers, claims, strict=True)]
-    uow.allocations.add([_row(document, *one, window, blocked[one[1].item_type]) for one in numbered])
-    return [_allocation(document, *one, occasion) for one in numbered]
+    uow.allocations.add([_row(document, promise, window, blocked[promise.demand.item_type]) for promise in promises])
+    return [_allocation(document, promise, occasion) for promise in promises]
 
 
-def _row(document: Document, number: int, demand: Demand, claim: Supply, window: Window, blocked: Window) -> AllocationRow:
+def _row(document: Document, promise: _Promise, window: Window, blocked: Window) -> AllocationRow:
     return AllocationRow(
-        number=number,
+        number=promise.number,
         rent_action=document["identifier"],
-        line=references.fragment(demand.line),
-        item_type=demand.item_type,
-        asset=claim.source,
+        line=references.fragment(promise.demand.line),
+        item_type=promise.demand.item_type,
+        asset=promise.claim.source,
         stock_pool=None,
-        quantity=claim.quantity,
+        quantity=promise.claim.quantity,
         status=str(AllocationStatus.ALLOCATED),
         allocated_from=window.start,
         allocated_to=window.end,
@@ -225,15 +243,15 @@ def _row(document: Document, number: int, demand: Demand, claim: Supply, window:
     )
 
 
-def _allocation(document: Document, number: int, demand: Demand, claim: Supply, occasion: Occasion) -> dict[str, Any]:
-    iri = occasion.naming.iri(claim.source)
+def _allocation(document: Document, promise: _Promise, occasion: Occasion) -> dict[str, Any]:
+    identifier, asset = f"alloc_{promise.number}", promise.claim.source
     return {
-        "@id": f"{document['@id']}#alloc_{number}",
+        "@id": f"{document['@id']}#{identifier}",
         "@type": "Allocation",
-        "identifier": f"alloc_{number}",
-        "forLine": {"@id": demand.line},
-        "asset": {"@id": iri, "@type": ASSET.subject_type, "identifier": claim.source, "name": claim.label},
-        "quantity": claim.quantity,
+        "identifier": identifier,
+        "forLine": {"@id": promise.demand.line},
+        "asset": {"@id": occasion.naming.iri(asset), "@type": ASSET.subject_type, "identifier": asset, "name": promise.claim.label},
+        "quantity": promise.claim.quantity,
         "status": str(AllocationStatus.ALLOCATED),
         "allocatedFrom": document["startTime"],
         "allocatedTo": document["endTime"],
@@ -245,9 +263,8 @@ def _freed(uow: UnitOfWork, document: Document, freed: Sequence[Mapping[str, Any
     identifiers = {one["identifier"] for one in freed}
     uow.allocations.set_status([number_of(identifier) for identifier in identifiers], AllocationStatus.CANCELLED)
     cancelled = {"status": str(AllocationStatus.CANCELLED)}
-    return _with_allocations(
-        document, [{**one, **cancelled} if one["identifier"] in identifiers else one for one in document["allocations"]]
-    )
+    remaining = [{**one, **cancelled} if one["identifier"] in identifiers else one for one in document["allocations"]]
+    return _with_allocations(document, remaining)
 
 
 def _with_allocations(document: Document, allocations: Sequence[Mapping[str, Any]]) -> Document:

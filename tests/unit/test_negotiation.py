@@ -49,7 +49,7 @@ CASES = [
     ("a weight of one with decimals", f"{LD};q=0.999, {TTL};q=1.000", TTL),
     ("zero refuses", f"{LD};q=0", None),
     ("zero refuses one of all", f"*/*, {LD};q=0", JSON),
-    ("zero refuses a range", f"application/*;q=0, */*;q=0.1", TTL),
+    ("zero refuses a range", "application/*;q=0, */*;q=0.1", TTL),
     ("zero for all", "*/*;q=0", None),
     ("zero for all but one", f"*/*;q=0, {XML}", XML),
     ("a weight above one is one", f"{LD};q=1, {TTL};q=7", LD),
@@ -59,7 +59,7 @@ CASES = [
     ("a negative weight cannot be read", f"{LD};q=0.9, {TTL};q=-1", TTL),
     # the narrower range decides, wherever it stands
     ("a type over its range", f"text/*;q=0.1, {TTL};q=0.9, {LD};q=0.5", TTL),
-    ("a range over anything", f"*/*;q=0.9, application/*;q=0.1", TTL),
+    ("a range over anything", "*/*;q=0.9, application/*;q=0.1", TTL),
     ("a narrow low weight over a broad high one", f"*/*;q=1.0, {LD};q=0.1, {JSON};q=0.1, {TTL};q=0.1, {NT};q=0.1", NQ),
     ("a browser", "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8", LD),
     ("rdflib", f"text/turtle, application/rdf+xml;q=0.9, {NT};q=0.8, {LD};q=0.7, text/html;q=0.5, */*;q=0.1", TTL),
@@ -165,7 +165,7 @@ def test_a_content_type_is_read_with_its_parameters() -> None:
     assert (found.essence, dict(found.parameters)) == ("text/turtle", {"charset": "utf-8", "version": "1.2"})
 
 
-@pytest.mark.parametrize("part", ['"', '"\\', "a/b;q=", ";", "a/b,", " ", "*", '"a",', "a/b;c=\"d\\\"", "=", "a" * 50 + "/"])
+@pytest.mark.parametrize("part", ['"', '"\\', "a/b;q=", ";", "a/b,", " ", "*", '"a",', 'a/b;c="d\\"', "=", "a" * 50 + "/"])
 def test_a_hostile_header_takes_linear_time(part: str) -> None:
     header = (part * 8190)[:8190]
     started = time.perf_counter()

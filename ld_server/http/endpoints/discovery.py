@@ -100,7 +100,7 @@ class Named:
 
 def _document(parts: Parts, path: str, content: Mapping[str, Any]) -> Publication:
     iri = parts.settings.base_iri + path
-    body = orjson.dumps({"@context": _OWN_CONTEXT, "@id": iri, **content}, option=orjson.OPT_INDENT_2)
+    body = orjson.dumps({"@id": iri, **content, "@context": _OWN_CONTEXT}, option=orjson.OPT_INDENT_2)
     return Publication(iri, body, JSON_LD, parts.contexts)
 
 

@@ -16,7 +16,7 @@ BESIDES = {
 ALTER TABLE allocations ADD CONSTRAINT asset_is_never_promised_twice EXCLUDE USING gist (
     int8range(asset_number, asset_number, '[]') WITH &&,
     tstzrange(blocked_from, blocked_to) WITH &&
-) WHERE (status IN ('allocated', 'in_use'))""",
+) WHERE (asset_number IS NOT NULL AND status IN ('allocated', 'in_use'))""",
         "CREATE SEQUENCE numbers_of_itemtype",
         "CREATE SEQUENCE numbers_of_asset",
         "CREATE SEQUENCE numbers_of_rentaction",

@@ -1,0 +1,42 @@
+# Every target does its own set-up: a Python (>= 3.11) with venv, and make, are all it needs.
+
+.DEFAULT_GOAL := help
+.PHONY: help up demo test lint bench
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+# Words for ld-server, such as: make up ARGS="--port 8080"
+ARGS ?=
+# Words for pytest, such as: make test TESTS=tests/unit
+TESTS ?=
+
+help: ## Print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+up: $(READY) ## Start everything on http://localhost:8000; Ctrl-C stops it
+	@exec $(BIN)/ld-server up $(ARGS)
+
+demo: $(READY) ## The same, with a small fleet to explore
+	@exec $(BIN)/ld-server demo $(ARGS)
+
+test: $(READY) ## Run all tests
+	@exec $(BIN)/python -m pytest -n 2 --dist loadfile $(TESTS)
+
+lint: $(READY) ## Check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(READY) ## Measure, and rewrite docs/benchmarks.md
+	@exec $(BIN)/python -m bench
+
+$(READY): pyproject.toml constraints.txt
+	@test -x $(BIN)/python || { \
+	  for python in python3.13 python3.12 python3.11 python3 python3.14; do \
+	    "$$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 || continue; \
+	    echo "Making $(VENV) with $$($$python --version)"; "$$python" -m venv $(VENV) && exit 0; \
+	  done; \
+	  echo "ld-reservations needs Python 3.11 or newer with the venv module (on Debian: apt install python3-venv)." >&2; exit 1; }
+	@echo "Installing ld-reservations into $(VENV) (once, and when pyproject.toml or constraints.txt change)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@

@@ -1,0 +1,86 @@
+"""Servers under test, each a process of its own on loopback, stopped by pid when the block ends."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+from bench.load import HOST
+from ld_server.bootstrap import prepare
+from ld_server.settings import Settings
+from ld_server.supervisor.household import environment_of
+
+KEY = "rsv_bench_0123456789012345678901234567890123"
+
+
+@contextmanager
+def running(command: list[str], environment: dict[str, str], port: int) -> Iterator[psutil.Process]:
+    """The process, once it answers on its port."""
+    quiet = {"LD_LOG_LEVEL": "WARNING", **environment}
+    process = subprocess.Popen(command, env={**os.environ, **quiet}, stdout=subprocess.DEVNULL, cwd=Path(__file__).parent.parent)
+    try:
+        _wait_for(port, process)
+        yield psutil.Process(process.pid)
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def settings_at(directory: Path, port: int, **more: object) -> Settings:
+    """A deployment of the bench: its own directory, a known admin key."""
+    base = f"http://localhost:{port}"
+    values = {"data_dir": directory, "port": port, "base_iri": base, "admin_key": KEY, **more}
+    return Settings(**values)  # type: ignore[arg-type]
+
+
+@contextmanager
+def web_only(settings: Settings) -> Iterator[psutil.Process]:
+    """Our web server alone, as `ld-server web` starts it, over a prepared ledger."""
+    prepare(settings)
+    with running([sys.executable, "-m", "ld_server", "web"], environment_of(settings), settings.port) as process:
+        yield process
+
+
+@contextmanager
+def whole(settings: Settings) -> Iterator[psutil.Process]:
+    """Everything, as `ld-server up` starts it."""
+    with running([sys.executable, "-m", "ld_server", "up"], environment_of(settings), settings.port) as process:
+        yield process
+
+
+@contextmanager
+def hello(settings: Settings) -> Iterator[psutil.Process]:
+    """A Falcon hello-world under the same gunicorn settings."""
+    with running([sys.executable, "-m", "bench.hello"], environment_of(settings), settings.port) as process:
+        yield process
+
+
+def cpu_seconds(process: psutil.Process) -> float:
+    """CPU time of the process and all its children so far."""
+    family = [process, *process.children(recursive=True)]
+    return sum(sum(one.cpu_times()[:2]) for one in family)
+
+
+def _wait_for(port: int, process: "subprocess.Popen[bytes]") -> None:
+    for _ in range(600):
+        if process.poll() is not None:
+            raise SystemExit(f"the server ended with {process.returncode}")
+        try:
+            urllib.request.urlopen(f"http://{HOST}:{port}/health/live", timeout=2).close()  # loopback only
+            return
+        except OSError:
+            time.sleep(0.1)
+    raise SystemExit("the server did not start within a minute")

@@ -1,0 +1,220 @@
+"""The unit of work: commit, rollback, snapshots, instants, and what is said when the database cannot."""
+
+import sqlite3
+import threading
+import time
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import psycopg
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
+
+from ld_server.domain.errors import StoreUnavailable
+from relational import engine as engine_module
+from relational.engine import normalised, open_engine, refusal_of
+from relational.unit_of_work import Ledger, open_ledger
+from tests.contract.rows import ALICE, BOB, MONDAY, add_rent_action, head
+
+
+def test_a_block_that_ends_well_is_committed_and_one_that_raises_is_not(ledger: Ledger) -> None:
+    with ledger.write() as uow:
+        uow.facts.set("kept", "yes")
+    with pytest.raises(ZeroDivisionError), ledger.write() as uow:
+        uow.facts.set("kept", "no")
+        raise ZeroDivisionError
+    with ledger.read() as uow:
+        assert uow.facts.get("kept") == "yes"
+
+
+def test_a_reader_sees_one_state_and_makes_no_writer_wait(ledger: Ledger) -> None:
+    with ledger.write() as uow:
+        uow.documents.add(head("ra_1", body="first"), ALICE)
+    with ledger.read() as reader:
+        assert reader.documents.count("rentAction") == 1
+        with ledger.write() as writer:
+            writer.documents.replace(head("ra_1", revision=2, body="second"), BOB)
+            writer.documents.add(head("ra_2"), BOB)
+        assert reader.documents.head("ra_1") == head("ra_1", body="first")
+        assert reader.documents.count("rentAction") == 1
+    with ledger.read() as reader:
+        assert reader.documents.count("rentAction") == 2
+
+
+def test_a_writer_makes_no_reader_wait(ledger: Ledger) -> None:
+    with ledger.write() as writer:
+        writer.facts.set("a", "b")
+        started = time.monotonic()
+        with ledger.read() as reader:
+            assert reader.facts.get("a") is None
+        assert time.monotonic() - started < 1
+
+
+def test_a_locked_document_makes_the_next_writer_wait_and_then_see_the_change(ledger: Ledger) -> None:
+    with ledger.write() as uow:
+        uow.documents.add(head("ra_1"), ALICE)
+    seen: list[int] = []
+
+    def second() -> None:
+        with ledger.write() as uow:
+            found = uow.documents.locked("ra_1")
+            seen.append(found.revision if found else 0)
+
+    thread = threading.Thread(target=second)
+    with ledger.write() as uow:
+        uow.documents.locked("ra_1")
+        thread.start()
+        uow.documents.replace(head("ra_1", revision=2), BOB)
+        thread.join(0.2)
+        assert seen == []
+    thread.join()
+    assert seen == [2]
+
+
+def test_instants_keep_their_microseconds_and_come_back_in_utc(ledger: Ledger) -> None:
+    start = datetime(2027, 3, 1, 9, 0, 0, 123457, tzinfo=timezone(timedelta(hours=5, minutes=30)))
+    with ledger.write() as uow:
+        add_rent_action(uow, "ra_1", start_time=start, end_time=datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC))
+        add_rent_action(uow, "ra_2", start_time=datetime(1901, 1, 1, tzinfo=UTC))
+        uow.leases.acquire("x", "y", start, 0)
+    with ledger.read() as uow:
+        assert uow.index.find("rent_actions", "start_time", start) == "ra_1"
+        assert uow.index.find("rent_actions", "start_time", datetime(1901, 1, 1, tzinfo=UTC)) == "ra_2"
+        assert uow.index.count("rent_actions", [("start_time", ">", start - timedelta(microseconds=1))]) == 1
+        changed_at = uow.documents.revisions("ra_1")[0].changed_at
+    assert (changed_at, changed_at.tzinfo) == (MONDAY, UTC)
+
+
+def test_an_instant_without_a_zone_is_refused(ledger: Ledger) -> None:
+    with pytest.raises(Exception, match="an instant needs a zone"), ledger.write() as uow:
+        add_rent_action(uow, "ra_1", start_time=datetime(2027, 3, 1))  # noqa: DTZ001
+
+
+def test_a_ledger_that_answers_says_so_and_can_be_used_after_closing(ledger: Ledger) -> None:
+    ledger.ping()
+    ledger.close()
+    ledger.ping()
+    assert ledger.head("ra_1") is None
+
+
+@pytest.mark.parametrize("url", ["sqlite:////nowhere/at/all/ledger.db", "postgresql://nobody@127.0.0.1:1/nothing"])
+def test_a_database_that_is_not_there_is_an_unavailable_store(url: str) -> None:
+    ledger = open_ledger(url)
+    for attempt in (ledger.ping, lambda: ledger.head("ra_1"), lambda: ledger.write().__enter__()):
+        with pytest.raises(StoreUnavailable) as refused:
+            attempt()
+        assert "SELECT" not in refused.value.detail
+        assert "nowhere" not in refused.value.detail
+    ledger.close()
+
+
+def test_a_file_that_is_no_database_is_an_unavailable_store(tmp_path: Path) -> None:
+    (tmp_path / "ledger.db").write_bytes(b"not a database at all, but a text" * 100)
+    ledger = open_ledger(f"sqlite:///{tmp_path}/ledger.db")
+    with pytest.raises(StoreUnavailable):
+        ledger.ping()
+    with pytest.raises(StoreUnavailable):
+        ledger.head("ra_1")
+
+
+def test_a_writer_who_waits_too_long_is_told_that_the_store_is_busy(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_module, "LOCK_MILLISECONDS", 100)
+    impatient = open_ledger(ledger.engine.url.render_as_string(hide_password=False))
+    with ledger.write() as uow:
+        uow.documents.add(head("ra_1"), ALICE)
+        with pytest.raises(StoreUnavailable) as refused, impatient.write() as other:
+            other.documents.add(head("ra_1"), BOB)
+        assert refused.value.retry_after == 1
+    impatient.close()
+
+
+def test_connections_that_a_restart_has_cut_are_replaced(postgres_url: str) -> None:
+    ledger = open_ledger(postgres_url)
+    with ledger.write() as uow:
+        uow.documents.add(head("ra_1"), ALICE)
+    assert ledger.head("ra_1") is not None
+    other = open_engine(postgres_url)
+    with other.connect() as connection:
+        connection.execute(
+            text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
+        )
+    other.dispose()
+    assert ledger.head("ra_1") is not None
+    time.sleep(engine_module.RESTED_SECONDS)
+    ledger.ping()
+    ledger.close()
+
+
+def test_a_deadlock_is_an_unavailable_store_for_one_of_the_two(postgres_url: str) -> None:
+    ledger, barrier, ends = open_ledger(postgres_url), threading.Barrier(2), []
+    with ledger.write() as uow:
+        uow.documents.add(head("ra_1"), ALICE)
+        uow.documents.add(head("ra_2"), ALICE)
+
+    def run(first: str, second: str) -> None:
+        try:
+            with ledger.write() as uow:
+                uow.documents.locked(first)
+                barrier.wait()
+                uow.documents.locked(second)
+            ends.append("done")
+        except StoreUnavailable:
+            ends.append("gave way")
+
+    threads = [threading.Thread(target=run, args=names) for names in (("ra_1", "ra_2"), ("ra_2", "ra_1"))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    ledger.close()
+    assert sorted(ends) == ["done", "gave way"]
+
+
+def test_a_pool_without_a_free_connection_is_an_unavailable_store(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_module, "POOL_SECONDS", 0.1)
+    ledger = open_ledger(postgres_url, pool_size=1)
+    with ledger.read(), ledger.read(), pytest.raises(StoreUnavailable, match="busy"):
+        ledger.ping()
+    ledger.close()
+
+
+@pytest.mark.parametrize("pragma", [("journal_mode", "wal"), ("foreign_keys", 1), ("synchronous", 2), ("busy_timeout", 10_000)])
+def test_sqlite_is_opened_to_keep_what_it_is_given(sqlite_url: str, pragma: tuple[str, object]) -> None:
+    ledger = open_ledger(sqlite_url)
+    with ledger.engine.connect() as connection:
+        assert connection.exec_driver_sql(f"PRAGMA {pragma[0]}").scalar() == pragma[1]
+    ledger.close()
+
+
+def test_what_is_wrong_with_the_statement_is_no_outage(sqlite_url: str) -> None:
+    ledger = open_ledger(sqlite_url)
+    with pytest.raises(OperationalError, match="unicorns"), ledger.write() as uow:
+        uow.facts._connection.execute(text("SELECT * FROM unicorns"))
+    ledger.close()
+
+
+@pytest.mark.parametrize(
+    ("url", "opened"),
+    [
+        ("sqlite:////var/lib/x.db", "sqlite+pysqlite:////var/lib/x.db"),
+        ("postgres://u@h/d", "postgresql+psycopg://u@h/d"),
+        ("postgresql://u@h/d", "postgresql+psycopg://u@h/d"),
+        ("postgresql+psycopg2://u@h/d", "postgresql+psycopg://u@h/d"),
+    ],
+)
+def test_urls_lead_to_the_driver_of_this_project(url: str, opened: str) -> None:
+    assert str(normalised(url)) == opened
+
+
+@pytest.mark.parametrize("url", ["mysql://u@h/d", "sqlite://", "sqlite:///:memory:"])
+def test_other_databases_are_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="ledger"):
+        open_ledger(url)
+
+
+def test_only_outages_become_refusals() -> None:
+    assert isinstance(refusal_of(psycopg.errors.SerializationFailure()), StoreUnavailable)
+    assert isinstance(refusal_of(psycopg.OperationalError("server closed the connection")), StoreUnavailable)
+    for error in (psycopg.errors.UniqueViolation(), sqlite3.IntegrityError("UNIQUE constraint failed")):
+        assert refusal_of(error) is error

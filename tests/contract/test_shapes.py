@@ -1,0 +1,963 @@
+"""The shapes: each wrong value of each field is refused in words that help, and nothing that is right is refused."""
+
+import logging
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from time import perf_counter
+from urllib.parse import urljoin
+
+import orjson
+import pyoxigraph as ox
+import pyshacl
+import pytest
+import rdflib
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rdflib.namespace import RDF, SH
+
+from ld_server.domain.errors import ShapeViolation
+from ld_server.rdf import vocab
+from ld_server.rdf.contexts import Contexts
+from ld_server.rdf.published import data_directory
+from ld_server.rdf.validation import LONGEST_VALUE, Validator
+
+SHAPES = data_directory("shapes")
+VALIDATOR = Validator([SHAPES])
+PREFIXES = {**vocab.PREFIXES, "ex": "https://vocabulary.example/"}
+BASE = "http://localhost:8000"
+Things = dict[str, dict[str, str]]
+"""Subject → property → its values as Turtle writes them, with commas between; "" is the root, `#x` a part, `ref` another resource."""
+
+ROOTS = {
+    "ItemType": f"{BASE}/v1/catalog/item-types/new-1",
+    "Asset": f"{BASE}/v1/catalog/assets/new-1",
+    "RentAction": f"{BASE}/v1/rent-actions/new-1",
+}
+
+
+def time(text: str) -> str:
+    return f'"{text}"^^xsd:dateTime'
+
+
+def item_type() -> Things:
+    """An item type with everything that one can have."""
+    return {
+        "": {
+            "rdf:type": "schema:Product",
+            "schema:identifier": '"itemType_7"',
+            "schema:sku": '"TimerNode-v2"',
+            "schema:name": '"TimerNode v2"',
+            "schema:description": '"Measures laps.\\nSecond edition."',
+            "rsv:kind": "rsv:serialized",
+            "rsv:isActive": "true",
+            "rsv:capacityRule": "rsv:overlap",
+            "rsv:turnaroundBefore": '"PT4H"^^xsd:duration',
+            "rsv:turnaroundAfter": '"P1DT12H30M5S"^^xsd:duration',
+            "rsv:metadata": '"{\\"colour\\":\\"red\\"}"^^rdf:JSON',
+            "rsv:createdBy": '"admin"',
+            "schema:dateCreated": time("2026-11-01T08:00:00Z"),
+            "schema:dateModified": time("2026-11-01T08:00:00.123456Z"),
+        }
+    }
+
+
+def asset() -> Things:
+    """An asset with everything that one can have."""
+    return {
+        "": {
+            "rdf:type": "schema:IndividualProduct",
+            "schema:identifier": '"asset_12"',
+            "schema:isVariantOf": "<itemType_7>",
+            "rsv:assetTag": '"TN-0012"',
+            "schema:serialNumber": '"SN 0012/26"',
+            "rsv:status": "rsv:available",
+            "schema:location": '"Depot Süd, shelf 4"',
+            "rsv:assignedTo": '"alice@example.org"',
+            "rsv:meshNodeId": '"node//abc"',
+            "rsv:wireguardHostname": '"tn-0012.fleet.example"',
+            "schema:name": '"Old faithful"',
+            "schema:description": '"Scratched."',
+            "rsv:metadata": '"[1,2]"^^rdf:JSON',
+            "rsv:createdBy": '"admin"',
+            "schema:dateCreated": time("2026-11-01T08:00:00Z"),
+            "schema:dateModified": time("2026-11-01T08:00:00Z"),
+        },
+        "itemType_7": {"rdf:type": "schema:Product", "schema:identifier": '"itemType_7"'},
+    }
+
+
+def reservation() -> Things:
+    """A reservation as it is stored after its approval, with everything that one can have."""
+    return {
+        "": {
+            "rdf:type": "schema:RentAction",
+            "schema:identifier": '"ra_123"',
+            "rsv:status": "rsv:approved",
+            "schema:actionStatus": "schema:ActiveActionStatus",
+            "schema:startTime": time("2026-12-01T09:00:00Z"),
+            "schema:endTime": time("2026-12-02T09:00:00Z"),
+            "rsv:isAsap": "false",
+            "rsv:priority": "rsv:normal",
+            "schema:agent": "<#agent>",
+            "schema:object": "<itemType_7>",
+            "rsv:requestedQuantity": "2",
+            "rsv:allocatedQuantity": "1",
+            "rsv:lineItem": "<#line-1>",
+            "rsv:allocation": "<#alloc_9>",
+            "schema:description": '"Winter regatta"',
+            "schema:purpose": '"Timing"',
+            "rsv:externalSource": '"sgl"',
+            "rsv:externalRef": '"event-4711"',
+            "rsv:metadata": '"null"^^rdf:JSON',
+            "rsv:reason": '"Too late"',
+            "rsv:createdBy": '"admin"',
+            "rsv:approvedBy": '"bob"',
+            "rsv:approvedAt": time("2026-11-02T08:00:00Z"),
+            "rsv:rejectedAt": time("2026-11-02T08:00:00Z"),
+            "rsv:cancelledAt": time("2026-11-02T08:00:00Z"),
+            "schema:dateCreated": time("2026-11-01T08:00:00Z"),
+            "schema:dateModified": time("2026-11-02T08:00:00Z"),
+        },
+        "#agent": {
+            "rdf:type": "schema:Person",
+            "schema:identifier": '"alice"',
+            "schema:name": '"Alice Ålund"',
+            "schema:email": '"alice@example.org"',
+        },
+        "#line-1": {
+            "rdf:type": "rsv:LineItem",
+            "schema:object": "<itemType_7>",
+            "rsv:requestedQuantity": "2",
+            "rsv:allocatedQuantity": "1",
+            "rsv:notes": '"with chargers"',
+            "rsv:metadata": '"{}"^^rdf:JSON',
+        },
+        "#alloc_9": {
+            "rdf:type": "rsv:Allocation",
+            "schema:identifier": '"alloc_9"',
+            "rsv:forLine": "<#line-1>",
+            "rsv:asset": "<asset_12>",
+            "rsv:quantity": "1",
+            "rsv:status": "rsv:allocated",
+            "rsv:allocatedFrom": time("2026-12-01T09:00:00Z"),
+            "rsv:allocatedTo": time("2026-12-02T09:00:00Z"),
+            "rsv:metadata": '"{}"^^rdf:JSON',
+        },
+        "itemType_7": {"rdf:type": "schema:Product", "schema:identifier": '"itemType_7"'},
+        "asset_12": {"rdf:type": "schema:IndividualProduct", "schema:identifier": '"asset_12"'},
+    }
+
+
+WHOLE = {"ItemType": item_type, "Asset": asset, "RentAction": reservation}
+REQUIRED = {
+    "ItemType": {"": ("rdf:type", "schema:sku", "schema:name", "rsv:kind")},
+    "Asset": {"": ("rdf:type", "schema:isVariantOf"), "itemType_7": ("rdf:type", "schema:identifier")},
+    "RentAction": {
+        "": ("rdf:type", "schema:startTime", "schema:endTime", "schema:agent", "rsv:lineItem"),
+        "#agent": ("rdf:type", "schema:identifier"),
+        "#line-1": ("rdf:type", "schema:object", "rsv:requestedQuantity"),
+        "itemType_7": ("rdf:type", "schema:identifier"),
+    },
+}
+"""What is left when everything is taken away that need not be posted."""
+
+
+def least(kind: str) -> Things:
+    whole = WHOLE[kind]()
+    return {subject: {name: whole[subject][name] for name in names} for subject, names in REQUIRED[kind].items()}
+
+
+def with_change(things: Things, subject: str, name: str, values: str | None) -> Things:
+    """The same things with other values of one property; None takes it away."""
+    changed = {one: dict(said) for one, said in things.items()}
+    changed.setdefault(subject, {})[name] = values or ""
+    return {one: {key: value for key, value in said.items() if value} for one, said in changed.items()}
+
+
+def turtle(kind: str, things: Mapping[str, Mapping[str, str]]) -> str:
+    head = [f"@base <{ROOTS[kind]}> ."] + [f"@prefix {prefix}: <{iri}> ." for prefix, iri in PREFIXES.items()]
+    return "\n".join(head + [f"<{subject}> {name} {values} ." for subject, said in things.items() for name, values in said.items()])
+
+
+def graph(kind: str, things: Mapping[str, Mapping[str, str]]) -> list[ox.Triple]:
+    return [ox.Triple(q.subject, q.predicate, q.object) for q in ox.parse(turtle(kind, things), format=ox.RdfFormat.TURTLE)]
+
+
+def iri(name: str) -> str:
+    prefix, _, local = name.partition(":")
+    return PREFIXES[prefix] + local
+
+
+def check(kind: str, things: Mapping[str, Mapping[str, str]], shape: str | None = None, focus: str = "") -> None:
+    VALIDATOR.check(graph(kind, things), resolved(kind, focus), vocab.SHAPES + (shape or kind), _pointer)
+
+
+def resolved(kind: str, reference: str) -> str:
+    return urljoin(ROOTS[kind], reference)
+
+
+def _pointer(focus: str, path: str, value: object) -> str:
+    return f"{focus}|{path}"
+
+
+def refusal(kind: str, things: Mapping[str, Mapping[str, str]], shape: str | None = None, focus: str = "") -> ShapeViolation:
+    with pytest.raises(ShapeViolation) as caught:
+        check(kind, things, shape, focus)
+    return caught.value
+
+
+# --- a case for every constraint --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Case:
+    """
+    One constraint and a change of the whole resource that it alone is there for.
+
+    `constraint`: name of the shape, and the parameter of SHACL. The change: `values` of `name` at `subject`. `says`: what the message
+    has to say. `at`: subject and property the violation is about, where they are not the changed ones. `alone`: the constraint stands
+    below a `sh:or`, `sh:not` or `sh:node`, which tell nothing of it; it is judged by its own shape, at this focus.
+    """
+
+    constraint: str
+    subject: str
+    name: str
+    values: str | None
+    says: str
+    at: tuple[str, str] | None = None
+    alone: str | None = None
+
+    @property
+    def shape(self) -> str:
+        return self.constraint.split()[0]
+
+    @property
+    def parameter(self) -> str:
+        return self.constraint.split()[1]
+
+    @property
+    def kind(self) -> str:
+        first = self.shape.partition("-")[0]
+        return first if first in ROOTS else "RentAction"
+
+
+LONG, TOO_LONG_TAG, TOO_LONG_TEXT = f'"{"x" * 192}"', f'"{"x" * 129}"', f'"{"x" * 65_536}"'
+BAD_TIME, LATE_ZONE = '"2026-13-01T09:00:00Z"^^xsd:dateTime', '"2026-12-01T10:00:00+01:00"^^xsd:dateTime'
+
+
+def one_line(shape: str, subject: str, name: str, key: str, longest: int = 191) -> Iterator[Case]:
+    says = f"{key} must be one line of text with 1 to {longest} characters"
+    for parameter, values in {
+        "maxCount": '"one", "two"',
+        "datatype": '"eins"@de',
+        "maxLength": f'"{"x" * (longest + 1)}"',
+        "pattern": '"two\\nlines"',
+    }.items():
+        yield Case(f"{shape}-{key} {parameter}", subject, name, values, says)
+
+
+def free_text(shape: str, subject: str, name: str, key: str) -> Iterator[Case]:
+    says = f"{key} must be text of at most 65535 characters, without control characters"
+    for parameter, values in {
+        "maxCount": '"one", "two"',
+        "datatype": "12",
+        "maxLength": TOO_LONG_TEXT,
+        "pattern": '"bell \\u0007"',
+    }.items():
+        yield Case(f"{shape}-{key} {parameter}", subject, name, values, says)
+
+
+def a_time(shape: str, subject: str, name: str, key: str) -> Iterator[Case]:
+    says = f"{key} must be one date and time with a zone, such as 2026-12-01T09:00:00Z"
+    two = f"{time('2026-12-01T09:00:00Z')}, {time('2026-12-01T09:00:01Z')}"
+    for parameter, values in {"maxCount": two, "datatype": BAD_TIME, "pattern": time("2026-12-01T09:00:00")}.items():
+        yield Case(f"{shape}-{key} {parameter}", subject, name, values, says)
+
+
+def json_value(shape: str, subject: str) -> Iterator[Case]:
+    for parameter, values in {"maxCount": '"1"^^rdf:JSON, "2"^^rdf:JSON', "datatype": '"{"^^rdf:JSON'}.items():
+        yield Case(f"{shape}-metadata {parameter}", subject, "rsv:metadata", values, "metadata must be one JSON value")
+
+
+def word(shape: str, subject: str, name: str, key: str, two: str, words: str) -> Iterator[Case]:
+    for parameter, values in {"maxCount": two, "in": "rsv:unheard_of"}.items():
+        yield Case(f"{shape}-{key} {parameter}", subject, name, values, f"{key} must be one of {words}")
+
+
+def flag(shape: str, name: str, key: str) -> Iterator[Case]:
+    for parameter, values in {"maxCount": "true, false", "datatype": '"yes"^^xsd:boolean', "in": '"1"^^xsd:boolean'}.items():
+        yield Case(f"{shape}-{key} {parameter}", "", name, values, f"{key} must be true or false")
+
+
+def quantity(shape: str, subject: str, name: str, key: str, low: int, too_many: int) -> Iterator[Case]:
+    for parameter, values in {
+        "maxCount": f"{low}, {low + 1}",
+        "datatype": "2.5",
+        "pattern": '"+2"^^xsd:integer',
+        "minInclusive": str(low - 1),
+        "maxInclusive": str(too_many),
+    }.items():
+        yield Case(f"{shape}-{key} {parameter}", subject, name, values, f"{key} must be a whole number of at least {low}")
+
+
+def identifier(shape: str, subject: str, example: str) -> Iterator[Case]:
+    prefix = example.partition("_")[0]
+    values = {"maxCount": f'"{prefix}_1", "{prefix}_2"', "datatype": f'"{example}"@en', "pattern": f'"{prefix}_07"'}
+    for parameter, wrong in values.items():
+        yield Case(f"{shape}-identifier {parameter}", subject, "schema:identifier", wrong, f"looks like {example}")
+
+
+def missing(shape: str, subject: str, name: str, key: str) -> Case:
+    return Case(f"{shape}-{key}-missing minCount", subject, name, None, f"{key} is required")
+
+
+def reference(shape: str, subject: str, prefix: str, other: str) -> Iterator[Case]:
+    """The node shape that tells a reference of the right kind from any other; what refers says what is wrong."""
+    yield Case(f"{shape} class", subject, "rdf:type", other, "This is not", alone=subject)
+    yield Case(f"{shape}-identifier-missing minCount", subject, "schema:identifier", None, "identifier", alone=subject)
+    for parameter, values in {
+        "maxCount": f'"{prefix}_1", "{prefix}_2"',
+        "datatype": f'"{prefix}_7"@en',
+        "pattern": f'"{prefix}_0"',
+    }.items():
+        yield Case(f"{shape}-identifier {parameter}", subject, "schema:identifier", values, "looks like", alone=subject)
+
+
+FAR = "https://people.example/" + 168 * "x"
+DURATION_WORDS = "must be a duration in days, hours, minutes and whole seconds, such as PT4H or P1DT12H"
+CODE_WORDS = "code must be 1 to 64 letters, digits, dots, hyphens or underscores, beginning with a letter or a digit"
+AGENT_WORDS = "agent must be one Person or Organization"
+LINES_WORDS = "lineItems must be 1 to 500 objects, each with object and requestedQuantity"
+MANY_LINES = ", ".join(f"<#line-{number}>" for number in range(1, 502))
+
+CASES = [
+    # item types
+    Case("ItemType class", "", "rdf:type", "schema:Thing", "must be a Product", at=("", "")),
+    *identifier("ItemType", "", "itemType_7"),
+    missing("ItemType", "", "schema:sku", "code"),
+    Case("ItemType-code maxCount", "", "schema:sku", '"A", "B"', CODE_WORDS),
+    Case("ItemType-code datatype", "", "schema:sku", "4711", CODE_WORDS),
+    Case("ItemType-code pattern", "", "schema:sku", '"two words"', CODE_WORDS),
+    missing("ItemType", "", "schema:name", "name"),
+    *one_line("ItemType", "", "schema:name", "name"),
+    missing("ItemType", "", "rsv:kind", "kind"),
+    *word("ItemType", "", "rsv:kind", "kind", "rsv:kit, rsv:fungible", "serialized, fungible, kit"),
+    *flag("ItemType", "rsv:isActive", "isActive"),
+    *word("ItemType", "", "rsv:capacityRule", "capacityRule", "rsv:overlap, rsv:peak", "overlap, peak"),
+    Case("ItemType-turnaroundBefore maxCount", "", "rsv:turnaroundBefore", '"PT1H"^^xsd:duration, "PT2H"^^xsd:duration', DURATION_WORDS),
+    Case("ItemType-turnaroundBefore datatype", "", "rsv:turnaroundBefore", '"4 hours"^^xsd:duration', DURATION_WORDS),
+    Case("ItemType-turnaroundBefore pattern", "", "rsv:turnaroundBefore", '"P1M"^^xsd:duration', DURATION_WORDS),
+    Case("ItemType-turnaroundAfter maxCount", "", "rsv:turnaroundAfter", '"PT1H"^^xsd:duration, "PT2H"^^xsd:duration', DURATION_WORDS),
+    Case("ItemType-turnaroundAfter datatype", "", "rsv:turnaroundAfter", '"PT4H"', DURATION_WORDS),
+    Case("ItemType-turnaroundAfter pattern", "", "rsv:turnaroundAfter", '"-PT4H"^^xsd:duration', DURATION_WORDS),
+    *free_text("ItemType", "", "schema:description", "description"),
+    *json_value("ItemType", ""),
+    *a_time("ItemType", "", "schema:dateCreated", "createdAt"),
+    *a_time("ItemType", "", "schema:dateModified", "updatedAt"),
+    *one_line("ItemType", "", "rsv:createdBy", "createdBy"),
+    # assets
+    Case("Asset class", "", "rdf:type", "schema:Product", "must be an IndividualProduct", at=("", "")),
+    *identifier("Asset", "", "asset_12"),
+    missing("Asset", "", "schema:isVariantOf", "isVariantOf"),
+    Case("Asset-isVariantOf maxCount", "", "schema:isVariantOf", "<itemType_7>, <itemType_8>", "isVariantOf must be one item type"),
+    Case("Asset-isVariantOf nodeKind", "", "schema:isVariantOf", '"itemType_7"', "isVariantOf must be one item type, such as itemType_7"),
+    Case("Asset-isVariantOf node", "", "schema:isVariantOf", "<asset_7>", "isVariantOf must be one item type, such as itemType_7"),
+    *reference("Asset-itemType", "itemType_7", "itemType", "schema:IndividualProduct"),
+    *one_line("Asset", "", "rsv:assetTag", "assetTag", 128),
+    *one_line("Asset", "", "schema:serialNumber", "serialNumber", 128),
+    *word("Asset", "", "rsv:status", "status", "rsv:hold, rsv:lost", "available, maintenance, hold, retired, lost"),
+    *one_line("Asset", "", "schema:location", "location"),
+    *one_line("Asset", "", "rsv:assignedTo", "assignedTo"),
+    *one_line("Asset", "", "rsv:meshNodeId", "meshNodeId"),
+    *one_line("Asset", "", "rsv:wireguardHostname", "wireguardHostname"),
+    *one_line("Asset", "", "schema:name", "name"),
+    *free_text("Asset", "", "schema:description", "description"),
+    *json_value("Asset", ""),
+    *a_time("Asset", "", "schema:dateCreated", "createdAt"),
+    *a_time("Asset", "", "schema:dateModified", "updatedAt"),
+    *one_line("Asset", "", "rsv:createdBy", "createdBy"),
+    # reservations
+    Case("RentAction class", "", "rdf:type", "schema:Action", "must be a RentAction", at=("", "")),
+    *identifier("RentAction", "", "ra_123"),
+    *word(
+        "RentAction", "", "rsv:status", "status", "rsv:draft, rsv:pending", "draft, pending, approved, rejected, cancelled, fulfilled"
+    ),
+    *word(
+        "RentAction", "", "schema:actionStatus", "actionStatus", "schema:ActiveActionStatus, schema:FailedActionStatus",
+        "PotentialActionStatus, ActiveActionStatus, CompletedActionStatus, FailedActionStatus",
+    ),
+    missing("RentAction", "", "schema:startTime", "startTime"),
+    *a_time("RentAction", "", "schema:startTime", "startTime"),
+    Case("RentAction-window lessThan", "", "schema:endTime", time("2026-12-01T09:00:00Z"), "endTime must be after startTime",
+         at=("", "schema:startTime")),
+    missing("RentAction", "", "schema:endTime", "endTime"),
+    *a_time("RentAction", "", "schema:endTime", "endTime"),
+    *flag("RentAction", "rsv:isAsap", "isAsap"),
+    *word("RentAction", "", "rsv:priority", "priority", "rsv:low, rsv:high", "low, normal, high, urgent"),
+    missing("RentAction", "", "schema:agent", "agent"),
+    Case("RentAction-agent maxCount", "", "schema:agent", "<#agent>, <https://people.example/bob>", AGENT_WORDS),
+    Case("RentAction-agent nodeKind", "", "schema:agent", '"alice"', AGENT_WORDS),
+    Case("RentAction-agent-class or", "#agent", "rdf:type", "schema:Product", "agent must be a Person or an Organization",
+         at=("", "schema:agent")),
+    Case("RentAction-agent-identifier or", "#agent", "schema:identifier", None, "agent must have an identifier", at=("", "schema:agent")),
+    Case("RentAction-object nodeKind", "", "schema:object", '"itemType_7"', "object must be an item type, such as itemType_7"),
+    Case("RentAction-object node", "", "schema:object", "<asset_12>", "object must be an item type, such as itemType_7"),
+    *quantity("RentAction", "", "rsv:requestedQuantity", "requestedQuantity", 1, 1_000_000_001),
+    *quantity("RentAction", "", "rsv:allocatedQuantity", "allocatedQuantity", 0, 1_000_000_001),
+    Case("RentAction-allocatedQuantity-limit lessThanOrEquals", "", "rsv:allocatedQuantity", "3", "must not be greater than requested"),
+    missing("RentAction", "", "rsv:lineItem", "lineItems"),
+    Case("RentAction-lineItems maxCount", "", "rsv:lineItem", MANY_LINES, LINES_WORDS),
+    Case("RentAction-lineItems nodeKind", "", "rsv:lineItem", "[]", LINES_WORDS),
+    Case("RentAction-lineItems class", "#line-1", "rdf:type", "schema:Product", LINES_WORDS, at=("", "rsv:lineItem")),
+    Case("RentAction-allocations nodeKind", "", "rsv:allocation", "9", "allocations must be Allocations of this reservation"),
+    Case("RentAction-allocations class", "#alloc_9", "rdf:type", "rsv:LineItem", "allocations must be Allocations",
+         at=("", "rsv:allocation")),
+    *free_text("RentAction", "", "schema:description", "description"),
+    *free_text("RentAction", "", "schema:purpose", "purpose"),
+    *one_line("RentAction", "", "rsv:externalSource", "externalSource"),
+    *one_line("RentAction", "", "rsv:externalRef", "externalRef"),
+    *json_value("RentAction", ""),
+    *free_text("RentAction", "", "rsv:reason", "reason"),
+    *one_line("RentAction", "", "rsv:createdBy", "createdBy"),
+    *one_line("RentAction", "", "rsv:approvedBy", "approvedBy"),
+    *a_time("RentAction", "", "rsv:approvedAt", "approvedAt"),
+    *a_time("RentAction", "", "rsv:rejectedAt", "rejectedAt"),
+    *a_time("RentAction", "", "rsv:cancelledAt", "cancelledAt"),
+    *a_time("RentAction", "", "schema:dateCreated", "createdAt"),
+    *a_time("RentAction", "", "schema:dateModified", "updatedAt"),
+    # the agent
+    Case("Person class", "#agent", "rdf:type", "schema:Organization", "not a Person", alone="#agent"),
+    Case("Organization class", "#agent", "rdf:type", "schema:Person", "not an Organization", alone="#agent"),
+    Case("Agent-identifier-missing minCount", "#agent", "schema:identifier", None, "identifier is required", alone="#agent"),
+    Case("AgentElsewhere not", "", "schema:agent", "<#agent>", "described here", alone="#agent"),
+    Case("AgentElsewhere maxLength", "", "schema:agent", f"<{FAR}>", "described here", alone=FAR),
+    Case("AgentDescribedHere pattern", "", "schema:agent", "<#alice>", "described elsewhere", alone="#alice"),
+    *one_line("Agent", "#agent", "schema:identifier", "identifier"),
+    *one_line("Agent", "#agent", "schema:name", "name"),
+    Case("Agent-email maxCount", "#agent", "schema:email", '"a@b.example", "c@d.example"', "email must be an e-mail address"),
+    Case("Agent-email datatype", "#agent", "schema:email", "<mailto:a@b.example>", "email must be an e-mail address"),
+    Case("Agent-email maxLength", "#agent", "schema:email", f'"{"a" * 250}@b.example"', "email must be an e-mail address"),
+    Case("Agent-email pattern", "#agent", "schema:email", '"alice at home"', "email must be an e-mail address, such as alice@example.org"),
+    # lines
+    missing("LineItem", "#line-1", "schema:object", "object"),
+    Case("LineItem-object maxCount", "#line-1", "schema:object", "<itemType_7>, <itemType_8>", "object must be one item type"),
+    Case("LineItem-object nodeKind", "#line-1", "schema:object", "[]", "object must be one item type, such as itemType_7"),
+    Case("LineItem-object node", "#line-1", "schema:object", "<asset_12>", "object must be one item type, such as itemType_7"),
+    *reference("ReservedItemType", "itemType_7", "itemType", "schema:Thing"),
+    missing("LineItem", "#line-1", "rsv:requestedQuantity", "requestedQuantity"),
+    *quantity("LineItem", "#line-1", "rsv:requestedQuantity", "requestedQuantity", 1, 1_000_001),
+    *quantity("LineItem", "#line-1", "rsv:allocatedQuantity", "allocatedQuantity", 0, 1_000_001),
+    Case("LineItem-allocatedQuantity-limit lessThanOrEquals", "#line-1", "rsv:allocatedQuantity", "3", "must not be greater than requested"),
+    *free_text("LineItem", "#line-1", "rsv:notes", "notes"),
+    *json_value("LineItem", "#line-1"),
+    # allocations
+    missing("Allocation", "#alloc_9", "schema:identifier", "identifier"),
+    *identifier("Allocation", "#alloc_9", "alloc_9"),
+    missing("Allocation", "#alloc_9", "rsv:forLine", "forLine"),
+    Case("Allocation-forLine maxCount", "#alloc_9", "rsv:forLine", "<#line-1>, <#line-2>", "forLine must be one line of the reservation"),
+    Case("Allocation-forLine nodeKind", "#alloc_9", "rsv:forLine", '"line-1"', "forLine must be one line of the reservation"),
+    Case("Allocation-forLine class", "#alloc_9", "rsv:forLine", "<#agent>", "forLine must be one line of the reservation"),
+    Case("Allocation-asset maxCount", "#alloc_9", "rsv:asset", "<asset_12>, <asset_13>", "asset must be one asset"),
+    Case("Allocation-asset nodeKind", "#alloc_9", "rsv:asset", '"asset_12"', "asset must be one asset, such as asset_12"),
+    Case("Allocation-asset node", "#alloc_9", "rsv:asset", "<itemType_7>", "asset must be one asset, such as asset_12"),
+    *reference("AllocatedAsset", "asset_12", "asset", "schema:Product"),
+    missing("Allocation", "#alloc_9", "rsv:quantity", "quantity"),
+    *quantity("Allocation", "#alloc_9", "rsv:quantity", "quantity", 1, 1_000_001),
+    missing("Allocation", "#alloc_9", "rsv:status", "status"),
+    *word("Allocation", "#alloc_9", "rsv:status", "status", "rsv:in_use, rsv:returned", "allocated, in_use, returned, cancelled"),
+    missing("Allocation", "#alloc_9", "rsv:allocatedFrom", "allocatedFrom"),
+    *a_time("Allocation", "#alloc_9", "rsv:allocatedFrom", "allocatedFrom"),
+    Case("Allocation-period lessThan", "#alloc_9", "rsv:allocatedTo", time("2026-12-01T08:00:00Z"), "allocatedTo must be after allocated",
+         at=("#alloc_9", "rsv:allocatedFrom")),
+    missing("Allocation", "#alloc_9", "rsv:allocatedTo", "allocatedTo"),
+    *a_time("Allocation", "#alloc_9", "rsv:allocatedTo", "allocatedTo"),
+    *json_value("Allocation", "#alloc_9"),
+]  # fmt: skip
+
+
+def result_of(error: ShapeViolation, case: Case) -> bool:
+    """Whether the SHACL report has a result of the very constraint of the case."""
+    by_shape = {t.subject for t in error.report if t.predicate.value == SH.sourceShape.toPython() and t.object.value == vocab.SHAPES + case.shape}
+    component = vocab.SH + COMPONENTS[case.parameter]
+    return any(t.subject in by_shape and getattr(t.object, "value", "") == component for t in error.report)
+
+
+COMPONENTS = {
+    name: name[0].upper() + name[1:] + "ConstraintComponent"
+    for name in (
+        "class", "datatype", "nodeKind", "minCount", "maxCount", "minInclusive", "maxInclusive", "maxLength", "pattern", "in", "lessThan",
+        "lessThanOrEquals", "node", "or", "not",
+    )
+}  # fmt: skip
+"""Parameter of SHACL → its component; sh:property has no result of its own."""
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.constraint)
+def test_each_constraint_refuses_what_it_is_there_for(case: Case) -> None:
+    things = with_change(WHOLE[case.kind](), case.subject, case.name, case.values)
+    error = refusal(case.kind, things, case.shape if case.alone else None, case.alone or "")
+    assert result_of(error, case)
+    told = [one for one in error.violations if case.says in one.message]
+    subject, name = case.at or (case.subject, case.name)
+    if case.alone:
+        assert told
+    else:
+        assert (resolved(case.kind, subject), iri(name) if name else "") in {tuple(one.pointer.split("|")) for one in told}
+        assert case.says in error.detail or len(error.violations) > 3
+
+
+def test_every_constraint_of_every_shape_has_a_case() -> None:
+    shapes = rdflib.Graph()
+    for file in SHAPES.glob("*.ttl"):
+        shapes.parse(file)
+    nodes = set(shapes.subjects(RDF.type, SH.NodeShape)) | set(shapes.subjects(RDF.type, SH.PropertyShape))
+    known = {str(SH[parameter]): parameter for parameter in COMPONENTS}
+    told_elsewhere = {str(SH[name]) for name in ("path", "name", "description", "order", "message", "property")} | {str(RDF.type)}
+    used = {(str(node).removeprefix(vocab.SHAPES), str(name)) for node in nodes for name in shapes.predicates(node)}
+    assert {name for _, name in used} <= known.keys() | told_elsewhere, "a parameter of SHACL that COMPONENTS does not know"
+    constraints = {f"{node} {known[name]}" for node, name in used if name in known}
+    assert constraints == {case.constraint for case in CASES}
+
+
+def test_every_constraint_has_a_message_and_every_property_a_name() -> None:
+    shapes = rdflib.Graph()
+    for file in SHAPES.glob("*.ttl"):
+        shapes.parse(file)
+    for kind, wanted in ((SH.NodeShape, {SH.message}), (SH.PropertyShape, {SH.message, SH.name, SH.path})):
+        for node in shapes.subjects(RDF.type, kind):
+            assert wanted <= set(shapes.predicates(node)), node
+            assert len(list(shapes.objects(node, SH.message))) == 1, node
+
+
+def test_no_property_shape_hangs_loose() -> None:
+    shapes = rdflib.Graph()
+    for file in SHAPES.glob("*.ttl"):
+        shapes.parse(file)
+    defined = set(shapes.subjects(RDF.type, SH.NodeShape)) | set(shapes.subjects(RDF.type, SH.PropertyShape))
+    assert set(shapes.objects(None, SH.property)) <= defined
+    assert set(shapes.subjects(RDF.type, SH.PropertyShape)) == set(shapes.objects(None, SH.property))
+
+
+@pytest.mark.parametrize("kind", ROOTS)
+def test_names_in_messages_are_the_keys_of_the_json(kind: str) -> None:
+    contexts = Contexts(data_directory("contexts"), BASE)
+    shapes = rdflib.Graph().parse(SHAPES / {"ItemType": "item-type.ttl", "Asset": "asset.ttl", "RentAction": "rent-action.ttl"}[kind])
+    for shape, path in shapes.subject_objects(SH.path):
+        assert str(shapes.value(shape, SH.name)) == contexts.key(str(path)), shape
+
+
+# --- what is right ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ROOTS)
+def test_what_is_stored_conforms(kind: str) -> None:
+    check(kind, WHOLE[kind]())
+
+
+@pytest.mark.parametrize("kind", ROOTS)
+def test_the_least_that_can_be_posted_conforms(kind: str) -> None:
+    check(kind, least(kind))
+
+
+RIGHT = [
+    *[("ItemType", "", "schema:sku", values) for values in ('"A"', '"9"', '"a.b_c-D"', f'"{"x" * 64}"')],
+    *[("ItemType", "", "schema:name", values) for values in ('"x"', f'"{"x" * 191}"', '"  padded "', '"時計 ⏱ ñ"', f'"{chr(0x1F600) * 191}"')],
+    *[("ItemType", "", "rsv:kind", values) for values in ("rsv:serialized", "rsv:fungible", "rsv:kit")],
+    *[("ItemType", "", "rsv:isActive", values) for values in ("true", "false")],
+    *[("ItemType", "", "rsv:capacityRule", values) for values in ("rsv:overlap", "rsv:peak")],
+    *[
+        ("ItemType", "", "rsv:turnaroundBefore", f'"{text}"^^xsd:duration')
+        for text in ("PT0S", "P0D", "P1D", "PT1H", "PT90M", "PT259200S", "P1DT1H", "P9999DT99999H9999999M99999999S")
+    ],
+    *[("ItemType", "", "schema:description", values) for values in ('""', '"a\\tb\\r\\nc"', f'"{"x" * 65_535}"')],
+    *[("ItemType", "", "rsv:metadata", f"'{text}'^^rdf:JSON") for text in ("{}", "[]", "null", "1.5", '"x"', '{"a":{"b":[true,null]}}')],
+    *[("Asset", "", "rsv:status", f"rsv:{word}") for word in ("available", "maintenance", "hold", "retired", "lost")],
+    *[("Asset", "", "rsv:assetTag", values) for values in ('"1"', f'"{"x" * 128}"')],
+    *[("RentAction", "", "rsv:status", f"rsv:{word}") for word in ("draft", "pending", "approved", "rejected", "cancelled", "fulfilled")],
+    *[("RentAction", "", "rsv:priority", f"rsv:{word}") for word in ("low", "normal", "high", "urgent")],
+    *[
+        ("RentAction", "", "schema:actionStatus", f"schema:{word}ActionStatus")
+        for word in ("Potential", "Active", "Completed", "Failed")
+    ],
+    *[("RentAction", "", "schema:startTime", time(text)) for text in ("1900-01-01T00:00:00Z", "2024-02-29T23:59:59.5Z", "2026-12-02T08:59:59.999999Z")],
+    *[("RentAction", "", "schema:endTime", time(text)) for text in ("2026-12-01T09:00:00.000001Z", "2999-12-31T23:59:59Z")],
+    *[("RentAction", "#line-1", "rsv:requestedQuantity", values) for values in ("1", "1000000")],
+    *[("RentAction", "#line-1", "rsv:allocatedQuantity", values) for values in ("0", "2")],
+    *[("RentAction", "#alloc_9", "rsv:status", f"rsv:{word}") for word in ("allocated", "in_use", "returned", "cancelled")],
+    *[("RentAction", "#agent", "rdf:type", values) for values in ("schema:Organization", "schema:Person, ex:Volunteer")],
+    *[("RentAction", "#agent", "schema:identifier", values) for values in ('"a"', '"svc:import 1"', f'"{"x" * 191}"')],
+    *[
+        ("RentAction", "#agent", "schema:email", f'"{text}"')
+        for text in ("a@b.example", "first.last+tag@sub.domain.example", "o'neil@x-y.example", "jörg@bücher.example", "mailto:a@b.example")
+    ],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "subject", "name", "values"), RIGHT, ids=lambda value: str(value)[:40])
+def test_what_is_right_is_not_refused(kind: str, subject: str, name: str, values: str) -> None:
+    check(kind, with_change(WHOLE[kind](), subject, name, values))
+
+
+OPTIONAL = [
+    (kind, subject, name)
+    for kind in ROOTS
+    for subject, said in WHOLE[kind]().items()
+    for name in said
+    if name not in REQUIRED[kind].get(subject, ()) and subject not in ("#alloc_9", "asset_12")
+]
+
+
+@pytest.mark.parametrize(("kind", "subject", "name"), OPTIONAL)
+def test_each_optional_statement_may_be_left_out(kind: str, subject: str, name: str) -> None:
+    check(kind, with_change(WHOLE[kind](), subject, name, None))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [{}, {"rdf:type": "schema:Person"}, {"rdf:type": "schema:Organization", "schema:identifier": '"x"'}],
+    ids=["named only", "with its class", "with its identifier"],
+)
+def test_an_agent_may_be_described_elsewhere(said: dict[str, str]) -> None:
+    things = with_change(least("RentAction"), "", "schema:agent", "<https://people.example/alice#me>")
+    check("RentAction", {**things, "#agent": {}, "https://people.example/alice#me": said})
+
+
+@pytest.mark.parametrize(
+    "agent", [f"https://people.example/{'x' * 192}", "https://people.example/a"], ids=["a name that is too long", "of another class"]
+)
+def test_an_agent_elsewhere_is_a_person_or_an_organization_with_a_name_that_can_be_kept(agent: str) -> None:
+    things = with_change(least("RentAction"), "", "schema:agent", f"<{agent}>")
+    error = refusal("RentAction", {**things, "#agent": {}, agent: {"rdf:type": "schema:Place"}})
+    assert {one.path for one in error.violations} == {vocab.AGENT}
+
+
+def many_lines(count: int) -> Things:
+    things = with_change(least("RentAction"), "", "rsv:lineItem", ", ".join(f"<#line-{n}>" for n in range(1, count + 1)))
+    line = {"rdf:type": "rsv:LineItem", "schema:object": "<itemType_7>", "rsv:requestedQuantity": "3"}
+    return {**things, **{f"#line-{n}": line for n in range(1, count + 1)}}
+
+
+def test_a_reservation_may_have_many_lines() -> None:
+    check("RentAction", many_lines(500))
+
+
+def test_a_reservation_may_have_many_allocations() -> None:
+    things = with_change(reservation(), "", "rsv:allocation", ", ".join(f"<#alloc_{n}>" for n in range(1, 40)))
+    check("RentAction", {**things, **{f"#alloc_{n}": {**things["#alloc_9"], "schema:identifier": f'"alloc_{n}"'} for n in range(1, 40)}})
+
+
+@pytest.mark.parametrize("kind", ROOTS)
+def test_statements_of_other_vocabularies_are_welcome_everywhere(kind: str) -> None:
+    strange = {
+        "ex:seen": '"twice"@en, 3.5, "<a/>"^^rdf:XMLLiteral, "x"^^ex:unknown',
+        "ex:near": "[ ex:name [ ex:deep true ] ], ( 1 2 )",
+        "schema:award": '"First", "Second"',
+        "rdf:type": "ex:Thing",
+    }
+    things = WHOLE[kind]()
+    for subject in [one for one in things if not one or one.startswith("#")]:
+        things[subject] = {**things[subject], **strange, "rdf:type": f"{things[subject]['rdf:type']}, ex:Thing"}
+    check(kind, things)
+
+
+# --- what is wrong ----------------------------------------------------------------------------------------------------
+
+LINES = ("", '" "', '"a\\nb"', '"a\\n"', '"\\u0000"', '"\\u007F"', '"\\u0085"', '"\\t"', '"x"@en', "1", "true", "<http://x.example/>", "[]", '"x"^^ex:y')
+TIMES = (
+    '"2026-12-01T09:00:00Z"', '"2026-12-01"^^xsd:date', '"2026-12-01T09:00:00Z"^^xsd:dateTimeStamp', "[]", "<http://x.example/>", "2026",
+    *(
+        time(text)
+        for text in (
+            "", "tomorrow", "2026-12-01", "2026-12-01T09:00Z", "2026-12-01T09Z", "20261201T090000Z", "2026-W49-2T09:00:00Z", "2026-12-01 09:00:00Z",
+            "2026-12-01T09:00:00", "2026-12-01T09:00:00z", "2026-12-01T09:00:00+01:00", "2026-02-29T09:00:00Z", "2026-12-01T24:00:00Z",
+            "2026-12-01T09:60:00Z", "2026-12-01T09:00:60Z", " 2026-12-01T09:00:00Z", "2026-12-01T09:00:00Z\\n", "2026-12-01T09:00:00,5Z",
+            "٢٠٢٦-12-01T09:00:00Z", "12026-12-01T09:00:00Z", "-2026-12-01T09:00:00Z", "0000-12-01T09:00:00Z",
+        )
+    ),
+)  # fmt: skip
+QUANTITIES = (
+    "1.0", "1e0", "true", '"2"', '"two"', "[]", "<http://x.example/>",
+    *(f'"{text}"^^xsd:integer' for text in ("", "two", "-1", "+2", "02", "2.0", " 2", "2\\n", "1_0", "٢", "1e1", "9" * 5000)),
+    '"2"^^xsd:int', '"2"^^xsd:nonNegativeInteger',
+)  # fmt: skip
+WRONG = {
+    ("ItemType", "", "schema:sku"): (*LINES, '"-a"', '"a b"', '"ä"', '"a/b"', f'"{"x" * 65}"', '"a\\n"'),
+    ("ItemType", "", "schema:name"): (*LINES, LONG),
+    ("ItemType", "", "rsv:kind"): ('"serialized"', "rsv:Serialized", "rsv:lost", "schema:serialized", "[]", "1"),
+    ("ItemType", "", "rsv:isActive"): ('"true"', "1", '"1"^^xsd:boolean', '"TRUE"^^xsd:boolean', '"maybe"^^xsd:boolean', "rsv:true", "[]"),
+    ("ItemType", "", "rsv:capacityRule"): ('"peak"', "rsv:Peak", "rsv:kit", "[]"),
+    ("ItemType", "", "rsv:turnaroundBefore"): (
+        "4", '"PT4H"', "[]", '"PT4H"^^xsd:dayTimeDuration',
+        *(
+            f'"{text}"^^xsd:duration'
+            for text in (
+                "", "P", "PT", "P1DT", "-PT4H", "P1M", "P1Y", "P1W", "PT0.5S", "PT1.5H", "4H", "T4H", "P4H", "PT1M1H", "pt4h", "PT4H ", "PT4H\\n", "P٤D",
+                "P10000D", "PT100000H", "PT10000000M", "PT100000000S",
+            )
+        ),
+    ),
+    ("ItemType", "", "schema:description"): ('"x"@en', "1", "[]", '"\\u0007"', '"a\\u0000b"', '"\\u001B[2J"', TOO_LONG_TEXT),
+    ("ItemType", "", "rsv:metadata"): ('"x"', "true", "[]", *(f'"{text}"^^rdf:JSON' for text in ("", "{", "{'a':1}", "NaN", "[1,]", "1 2"))),
+    ("ItemType", "", "schema:dateCreated"): TIMES,
+    ("Asset", "", "schema:isVariantOf"): ('"itemType_7"', "[]", "<asset_12>", "<http://elsewhere.example/itemType_7>", "<itemType_8>", "<>"),
+    ("Asset", "", "rsv:assetTag"): (*LINES, TOO_LONG_TAG),
+    ("Asset", "", "schema:serialNumber"): (*LINES, TOO_LONG_TAG),
+    ("Asset", "", "rsv:status"): ('"available"', "rsv:Available", "rsv:pending", "[]"),
+    ("Asset", "", "schema:location"): (*LINES, LONG),
+    ("Asset", "", "rsv:assignedTo"): (*LINES, LONG),
+    ("Asset", "", "rsv:meshNodeId"): (*LINES, LONG),
+    ("Asset", "", "rsv:wireguardHostname"): (*LINES, LONG),
+    ("RentAction", "", "rsv:status"): ('"pending"', "rsv:Pending", "rsv:available", "rsv:in_use", "[]"),
+    ("RentAction", "", "schema:actionStatus"): ('"ActiveActionStatus"', "schema:active", "rsv:ActiveActionStatus", "[]"),
+    ("RentAction", "", "schema:startTime"): (*TIMES, time("1899-12-31T23:59:59Z")),
+    ("RentAction", "", "schema:endTime"): (*TIMES, time("3000-01-01T00:00:00Z")),
+    ("RentAction", "", "rsv:isAsap"): ('"false"', "0", '"0"^^xsd:boolean', "[]"),
+    ("RentAction", "", "rsv:priority"): ('"high"', "rsv:High", "rsv:hold", "5", "[]"),
+    ("RentAction", "", "schema:agent"): ('"alice"', "[]", "1", "<#line-1>"),
+    ("RentAction", "", "rsv:lineItem"): ('"line"', "[]", "<#agent>", "<#line-1>, <#line-2>", "()"),
+    ("RentAction", "", "schema:object"): ('"itemType_7"', "[]", "<asset_12>", "<itemType_8>", "<itemType_7>, <asset_12>"),
+    ("RentAction", "", "rsv:requestedQuantity"): (*QUANTITIES, "0", "1000000001"),
+    ("RentAction", "", "rsv:externalRef"): (*LINES, LONG),
+    ("RentAction", "", "schema:purpose"): ('"x"@en', "1", "[]", '"\\u0000"', TOO_LONG_TEXT),
+    ("RentAction", "#line-1", "schema:object"): ('"itemType_7"', "[]", "<asset_12>", "<itemType_8>", "<#line-1>", "1"),
+    ("RentAction", "#line-1", "rsv:requestedQuantity"): (*QUANTITIES, "0", "1000001"),
+    ("RentAction", "#line-1", "rsv:allocatedQuantity"): (*QUANTITIES, "1000001"),
+    ("RentAction", "#line-1", "rsv:notes"): ('"x"@en', "1", "[]", '"\\u0000"', TOO_LONG_TEXT),
+    ("RentAction", "#agent", "schema:identifier"): (*LINES, LONG),
+    ("RentAction", "#agent", "schema:name"): (*LINES, LONG),
+    ("RentAction", "#agent", "schema:email"): (
+        "1", "[]", "<mailto:a@b.example>",
+        *(f'"{text}"' for text in ("", "alice", "alice@", "@b.example", "a@b", "a b@c.example", "a@b@c.example", "a@b..example", "a@.example", "a@b.example\\n")),
+    ),
+    ("RentAction", "#alloc_9", "rsv:status"): ('"allocated"', "rsv:pending", "rsv:inUse", "[]"),
+    ("RentAction", "#alloc_9", "rsv:quantity"): (*QUANTITIES, "0"),
+    ("RentAction", "#alloc_9", "rsv:allocatedTo"): TIMES,
+}  # fmt: skip
+WRONG_VALUES = [(*place, values) for place, several in WRONG.items() for values in several if values]
+
+
+@pytest.mark.parametrize(("kind", "subject", "name", "values"), WRONG_VALUES, ids=lambda value: str(value)[:40])
+def test_each_wrong_value_of_each_field_is_refused_where_it_stands(
+    kind: str, subject: str, name: str, values: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    error = refusal(kind, with_change(WHOLE[kind](), subject, name, values))
+    assert f"{resolved(kind, subject)}|{iri(name)}" in {one.pointer for one in error.violations}
+    assert not caplog.records
+    assert orjson.dumps(error.members)
+
+
+EVERY_PLACE = [(kind, subject, name) for kind in ROOTS for subject, said in WHOLE[kind]().items() for name in said if name != "rdf:type"]
+DATATYPES = ("xsd:string", "xsd:integer", "xsd:boolean", "xsd:dateTime", "xsd:duration", "xsd:double", "xsd:decimal", "xsd:date", "rdf:JSON",
+             "rdf:XMLLiteral", "rdf:HTML", "xsd:hexBinary", "xsd:gYear", "ex:unknown")  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None)
+@given(place=st.sampled_from(EVERY_PLACE), datatype=st.sampled_from(DATATYPES), text=st.text(max_size=30), again=st.booleans())
+def test_no_literal_whatever_makes_the_validator_fail(place: tuple[str, str, str], datatype: str, text: str, again: bool) -> None:
+    kind, subject, name = place
+    literal = str(ox.Literal(text.replace("\x00", ""), datatype=ox.NamedNode(iri(datatype))))
+    values = f"{literal}, [ ex:x 1 ], <#agent>" if again else literal
+    try:
+        check(kind, with_change(WHOLE[kind](), subject, name, values))
+    except ShapeViolation as error:
+        assert error.violations
+
+
+@pytest.mark.parametrize("kind", ROOTS)
+def test_a_node_about_which_nothing_is_said_lacks_all_that_is_required(kind: str) -> None:
+    error = refusal(kind, {})
+    assert len(error.violations) == len([name for name in REQUIRED[kind][""]])
+
+
+# --- how it is told ---------------------------------------------------------------------------------------------------
+
+
+def mess() -> Things:
+    things = many_lines(12)
+    things[""] = {**things[""], "schema:startTime": time("2026-12-03T09:00:00Z"), "rsv:priority": '"high"', "rsv:status": "rsv:x, rsv:y"}
+    for number in (2, 10):
+        things[f"#line-{number}"] = {**things[f"#line-{number}"], "rsv:requestedQuantity": "0"}
+    return things
+
+
+def test_violations_come_in_a_stable_order_root_first_then_part_by_part() -> None:
+    told = [refusal("RentAction", mess()).violations for _ in range(5)]
+    assert all(one == told[0] for one in told)
+    assert [one.message.split()[0] for one in told[0]] == ["status", "endTime", "priority", "requestedQuantity", "requestedQuantity"]
+    assert [one.pointer.split("|")[0].rpartition("#")[2] for one in told[0]][-2:] == ["line-2", "line-10"]
+
+
+def test_one_violation_for_each_focus_path_and_message() -> None:
+    told = refusal("RentAction", with_change(reservation(), "", "rsv:status", "rsv:x, rsv:y, 5")).violations
+    assert len(told) == 1
+
+
+def test_a_time_that_is_wrong_in_itself_is_not_compared_as_well() -> None:
+    told = refusal("RentAction", with_change(reservation(), "", "schema:startTime", time("soon"))).violations
+    assert [one.path for one in told] == [vocab.START_TIME]
+
+
+def test_the_sentence_is_of_use_on_its_own() -> None:
+    one = refusal("RentAction", with_change(reservation(), "", "schema:endTime", time("2026-11-01T09:00:00Z")))
+    assert one.detail == "endTime must be after startTime."
+    gone = refusal("RentAction", with_change(reservation(), "", "schema:endTime", None))
+    assert gone.detail == "endTime is required."
+    with pytest.raises(ShapeViolation) as many:
+        VALIDATOR.check(graph("RentAction", mess()), ROOTS["RentAction"], vocab.SHAPES + "RentAction")
+    assert many.value.detail == (
+        "5 things are wrong: status must be one of draft, pending, approved, rejected, cancelled, fulfilled (it is given more than once); "
+        'endTime must be after startTime; priority must be one of low, normal, high, urgent (not "high"); and 2 more.'
+    )
+
+
+def test_the_sentence_says_in_which_part_a_value_is_wrong() -> None:
+    things = graph("RentAction", with_change(least("RentAction"), "#line-1", "rsv:requestedQuantity", "0"))
+    words = "requestedQuantity must be a whole number of at least 1 and at most 1000000 (not 0)."
+    for pointer, where in ((None, "line-1: "), ("/lineItems/0/requestedQuantity", "lineItems/0: "), ("/requestedQuantity", "")):
+        with pytest.raises(ShapeViolation) as caught:
+            VALIDATOR.check(things, ROOTS["RentAction"], vocab.SHAPES + "RentAction", pointer and (lambda f, p, v, pointer=pointer: pointer))
+        assert caught.value.detail == where + words
+        assert caught.value.violations[0].pointer == (pointer or "")
+
+
+@pytest.mark.parametrize(
+    ("values", "value"),
+    [
+        ("0", 0),
+        ('"ten"', "ten"),
+        ("true", True),
+        ("rsv:many", "many"),
+        ("<http://x.example/>", "http://x.example/"),
+        ("[]", None),
+        ("9" * 30, "9" * 30),
+        (f'"{"x" * 1000}"', "x" * LONGEST_VALUE + "…"),
+    ],
+    ids=str,
+)
+def test_the_wrong_value_is_given_back_in_the_terms_of_json(values: str, value: object) -> None:
+    told = refusal("RentAction", with_change(least("RentAction"), "#line-1", "rsv:requestedQuantity", values)).violations
+    assert [one.value for one in told if one.path == vocab.REQUESTED_QUANTITY] == [value]
+
+
+def test_the_report_is_a_validation_report_of_shacl() -> None:
+    things = with_change(reservation(), "", "schema:startTime", "[]")
+    report = refusal("RentAction", things).report
+    said = {(t.predicate.value, getattr(t.object, "value", "")) for t in report}
+    assert (vocab.TYPE, vocab.SH + "ValidationReport") in said
+    assert (vocab.SH + "conforms", "false") in said
+    assert (vocab.SH + "sourceShape", vocab.SHAPES + "RentAction-startTime") in said
+    assert (vocab.SH + "focusNode", ROOTS["RentAction"]) in said
+    assert {type(t.object) for t in report if t.predicate.value == vocab.SH + "value"} == {ox.BlankNode}
+    assert ox.serialize(report, format=ox.RdfFormat.TURTLE)
+
+
+def test_an_unknown_shape_is_a_mistake_of_ours() -> None:
+    with pytest.raises(KeyError):
+        check("RentAction", reservation(), "UnheardOf")
+
+
+# --- under load and under attack --------------------------------------------------------------------------------------
+
+
+def test_threads_do_not_get_into_each_others_way() -> None:
+    validator = Validator([SHAPES])
+    right, wrong = graph("RentAction", reservation()), graph("RentAction", mess())
+    told: list[int] = []
+
+    def work() -> None:
+        for _ in range(5):
+            validator.check(right, ROOTS["RentAction"], vocab.SHAPES + "RentAction")
+            try:
+                validator.check(wrong, ROOTS["RentAction"], vocab.SHAPES + "RentAction")
+            except ShapeViolation as error:
+                told.append(len(error.violations))
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert told == [5] * 20
+
+
+def test_a_web_of_blank_nodes_is_not_spelled_out() -> None:
+    layers = [[ox.BlankNode() for _ in range(30)] for _ in range(12)]
+    known = ox.NamedNode(vocab.STATUS)
+    web = [ox.Triple(one, known, other) for above, below in zip(layers, layers[1:], strict=False) for one in above for other in below]
+    triples = graph("RentAction", with_change(reservation(), "", "schema:startTime", None))
+    triples.append(ox.Triple(ox.NamedNode(ROOTS["RentAction"]), ox.NamedNode(vocab.START_TIME), layers[0][0]))
+    started = perf_counter()
+    with pytest.raises(ShapeViolation):
+        VALIDATOR.check([*triples, *web], ROOTS["RentAction"], vocab.SHAPES + "RentAction")
+    assert perf_counter() - started < 1
+
+
+def test_patterns_take_long_texts_in_their_stride() -> None:
+    hostile = {"schema:email": f'"{"a." * 100_000}@{"b." * 100_000}"', "schema:name": f'"{" " * 200_000}\\u0007"'}
+    started = perf_counter()
+    for name, values in hostile.items():
+        refusal("RentAction", with_change(reservation(), "#agent", name, values))
+    assert perf_counter() - started < 2
+
+
+def test_a_subclass_that_the_sender_invents_does_not_count() -> None:
+    things = with_change(reservation(), "#agent", "rdf:type", "ex:Robot")
+    refusal("RentAction", {**things, "https://vocabulary.example/Robot": {"rdfs:subClassOf": "schema:Person"}})
+
+
+# --- others who use the shapes ----------------------------------------------------------------------------------------
+
+
+def as_others_judge(kind: str, things: Mapping[str, Mapping[str, str]]) -> bool:
+    """The verdict of pySHACL on the published files and the plain graph, with nothing of ours in between."""
+    shapes = rdflib.Graph()
+    for file in SHAPES.glob("*.ttl"):
+        shapes.parse(file)
+    shapes.add((rdflib.URIRef(vocab.SHAPES + kind), SH.targetNode, rdflib.URIRef(ROOTS[kind])))
+    conforms, _, _ = pyshacl.validate(rdflib.Graph().parse(data=turtle(kind, things), format="turtle"), shacl_graph=shapes)
+    return bool(conforms)
+
+
+@pytest.mark.parametrize("kind", ROOTS)
+def test_the_published_files_alone_take_what_we_take(kind: str) -> None:
+    assert as_others_judge(kind, WHOLE[kind]())
+    assert as_others_judge(kind, least(kind))
+
+
+ALIKE = [case for case in CASES if not case.alone and case.parameter in ("minCount", "in", "class", "or", "node", "lessThan", "lessThanOrEquals")]
+
+
+@pytest.mark.parametrize("case", ALIKE, ids=lambda case: case.constraint)
+def test_the_published_files_alone_refuse_what_we_refuse(case: Case, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.CRITICAL)
+    assert not as_others_judge(case.kind, with_change(WHOLE[case.kind](), case.subject, case.name, case.values))
+
+
+# --- the vocabulary ---------------------------------------------------------------------------------------------------
+
+VOCABULARY = SHAPES / "vocabulary" / "reservations.ttl"
+DESCRIBED = {"rdfs:Class": ("label", "comment", "subClassOf"), "rdf:Property": ("label", "comment", "domain", "range")}
+
+
+def terms_in_use() -> set[str]:
+    """Every term of ours that the code, the context or a shape speaks of."""
+    code = {value for value in vars(vocab).values() if isinstance(value, str)}
+    contexts = set(Contexts(data_directory("contexts"), BASE).keys)
+    shapes = {str(term) for file in SHAPES.glob("*.ttl") for triple in rdflib.Graph().parse(file) for term in triple}
+    return {term for term in code | contexts | shapes if term.startswith(vocab.RSV) and term != vocab.RSV}
+
+
+def test_every_term_of_ours_is_described() -> None:
+    described = rdflib.Graph().parse(VOCABULARY)
+    assert terms_in_use() <= {str(subject) for subject in described.subjects(rdflib.RDFS.comment)}
+
+
+def test_every_description_says_what_it_has_to() -> None:
+    described = rdflib.Graph().parse(VOCABULARY)
+    for term in {subject for subject in described.subjects() if str(subject).startswith(vocab.RSV)}:
+        kinds = [name for name in DESCRIBED if rdflib.URIRef(iri(name)) in set(described.objects(term, RDF.type))]
+        wanted = DESCRIBED[kinds[0]] if kinds else ("label", "comment")
+        for name in wanted:
+            assert len(list(described.objects(term, rdflib.RDFS[name]))) == 1, (term, name)
+        assert kinds or all(str(kind).startswith(vocab.RSV) for kind in described.objects(term, RDF.type)), term

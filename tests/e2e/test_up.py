@@ -1,0 +1,191 @@
+"""`ld-server up` as a whole: it stops cleanly, finds everything again, mends its parts, leaves no orphan and refuses clearly."""
+
+import json
+import signal
+import socket
+import subprocess
+
+import pytest
+from deployment import LD_SERVER, environment, settled, some_port, up
+from processes import all_gone, eventually, kill
+
+ITEM_TYPE = {"name": "Start gate", "kind": "serialized"}
+CODES = "SELECT ?code WHERE { ?type <http://schema.org/sku> ?code }"
+
+
+def codes(client) -> set[str]:
+    return {row["code"] for row in client.ask(CODES)}
+
+
+def test_ctrl_c_stops_every_child_and_a_second_start_finds_everything_again(tmp_path):
+    data, port = tmp_path / "data", some_port()
+    with up(data, port) as first:
+        client, key = first.client(), first.new_key
+        made = client.create("/v1/catalog/item-types", {**ITEM_TYPE, "code": "kept"})
+        family = [process.pid for process in first.running.family()]
+
+        assert first.running.stop(signal.SIGINT) == 0
+
+        assert len(family) >= 4  # SPARQL store, web server with a process of its own, worker
+        all_gone(family)
+        assert "Stopped." in first.banner
+
+    with up(data, port) as second:
+        assert second.new_key is None
+        client = second.client(key)
+        assert client("GET", made["@id"]).json == made
+        assert "kept" in codes(client)
+        for line, expected in zip(second.curl_lines, ("itemType_2", "Start gate", "Start gate"), strict=True):
+            pasted = subprocess.run(["bash", "-c", line], capture_output=True, text=True, env=environment(LD_KEY=key), check=True)
+            assert expected in pasted.stdout and "problems/" not in pasted.stdout
+
+
+def test_no_process_outlives_a_killed_supervisor_and_the_next_start_works(tmp_path):
+    data, port = tmp_path / "data", some_port()
+    with up(data, port) as first:
+        key = first.new_key
+        first.client().create("/v1/catalog/item-types", {**ITEM_TYPE, "code": "before-the-crash"})
+        family = [process.pid for process in first.running.family()]
+
+        kill(first.running.pid)
+
+        all_gone(family)
+    with up(data, port) as second:
+        client = second.client(key)
+        assert "before-the-crash" in codes(client)
+
+
+def test_every_part_that_is_killed_is_started_again(tmp_path):
+    with up(tmp_path / "data", LD_SPARQL_WAIT="30") as deployment:
+        client = deployment.client()
+        for name in ("sparql", "worker", "web"):
+            victim = deployment.part(name)
+            others = {other: deployment.part(other).pid for other in ("sparql", "worker", "web") if other != name}
+
+            kill(victim.pid)
+
+            eventually(lambda: deployment.part(name).pid != victim.pid, f"a new {name}")  # noqa: B023
+            deployment.running.says(f"{name} is back")
+            made = {**ITEM_TYPE, "code": f"after-{name}"}
+            settled(lambda: client.create("/v1/catalog/item-types", made) or True, "a write after the kill")  # noqa: B023
+            settled(lambda: f"after-{name}" in codes(client), "SPARQL sees the write after the kill")  # noqa: B023
+            assert {other: deployment.part(other).pid for other in others} == others
+
+
+def test_a_web_process_that_is_killed_is_replaced_by_its_master(tmp_path):
+    with up(tmp_path / "data") as deployment:
+        master = deployment.part("web")
+        (process,) = master.children()
+
+        kill(process.pid)
+
+        eventually(lambda: [child.pid for child in master.children()] not in ([], [process.pid]), "another web process")
+        assert settled(lambda: deployment.client()("GET", "/health/live").status == 200, "it serves")
+        assert deployment.part("web").pid == master.pid
+
+
+def test_web_processes_end_when_their_master_is_killed(tmp_path):
+    with up(tmp_path / "data") as deployment:
+        master = deployment.part("web")
+        (process,) = master.children()
+        kill(master.pid)
+        all_gone([process.pid])
+
+
+def refusal(*words: str, **settings: str) -> str:
+    """The one line with which a command refuses, with exit status 2."""
+    ended = subprocess.run([*LD_SERVER, *words], capture_output=True, text=True, env=environment(**settings), check=False)
+    assert ended.returncode == 2, ended.stderr
+    assert ended.stdout == "" and len(ended.stderr.splitlines()) == 1, ended.stderr
+    return ended.stderr
+
+
+def test_a_port_that_is_taken_is_refused_before_anything_is_started(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert f"port {port} is taken" in refusal("up", "--port", str(port), "--data", str(tmp_path / "data"))
+    assert not (tmp_path / "data" / "ledger.db").exists()
+
+
+def test_a_data_directory_in_use_and_a_rebase_of_it_are_refused(tmp_path):
+    with up(tmp_path / "data") as deployment:
+        data = str(deployment.data)
+        in_use = f"data directory {data} is in use by process {deployment.running.pid}"
+        assert in_use in refusal("up", "--port", str(some_port()), "--data", data)
+        assert in_use in refusal("rebase", "--data", data, "--from", deployment.address, "--to", "https://other.example")
+        assert deployment.client()("GET", "/health/live").status == 200
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"LD_SPARQL_URL": "memory:"}, "LD_SPARQL_URL=memory:"),
+        ({"LD_PROT": "8000"}, "unknown setting LD_PROT"),
+        ({"LD_PORT": "eight"}, "LD_PORT must be a int, not 'eight'"),
+        ({"LD_HOST": "192.0.2.1"}, "cannot listen on 192.0.2.1"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused_in_one_line(tmp_path, settings, words):
+    assert words in refusal("up", "--data", str(tmp_path / "data"), **{"LD_PORT": str(some_port()), **settings})
+
+
+def test_a_part_that_cannot_start_ends_the_start_and_keeps_the_first_key_for_the_next(tmp_path):
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "graphs").mkdir()
+    (data / "graphs" / "CURRENT").write_text("nonsense")
+    with up(data, wait=False) as broken:
+        assert broken.running.ends() == 1
+        assert "sparql does not start" in broken.running.err
+        assert broken.new_key is None
+    (data / "graphs" / "CURRENT").unlink()
+    with up(data) as mended:
+        assert mended.client()("GET", "/v1/rent-actions").status == 200
+
+
+def test_a_base_iri_that_is_not_the_recorded_one_is_refused_until_the_data_is_renamed(tmp_path):
+    data, port = tmp_path / "data", some_port()
+    with up(data, port) as before:
+        key, old = before.new_key, before.address
+        made = before.client().create("/v1/catalog/item-types", {**ITEM_TYPE, "code": "renamed"})
+        before.client().create("/v1/catalog/assets", {"itemTypeId": made["identifier"], "assetTag": "SG-1"})
+        codes(before.client())
+        before.running.stop()
+    new = f"http://127.0.0.1:{port}"
+
+    advice = refusal("up", "--port", str(port), "--data", str(data), LD_BASE_IRI=new)
+    assert f"ld-server rebase --from {old} --to {new}" in advice
+    command = [*LD_SERVER, "rebase", "--from", old, "--to", new, "--data", str(data)]
+    renamed = subprocess.run(command, capture_output=True, text=True, env=environment(), check=True)
+    assert "renamed 2 resources" in renamed.stdout
+
+    with up(data, port, LD_BASE_IRI=new, LD_SPARQL_WAIT="60") as after:
+        client = after.client(key)
+        document = client("GET", f"/v1/catalog/item-types/{made['identifier']}").json
+        assert document == json.loads(json.dumps(made).replace(old, new))
+        subjects = {row["s"] for row in client.ask("SELECT DISTINCT ?s WHERE { GRAPH ?g { ?s ?p ?o } }")}
+        assert document["@id"] in subjects and not [subject for subject in subjects if subject.startswith(old)]
+
+
+def test_another_port_keeps_the_recorded_names(tmp_path):
+    with up(tmp_path / "data") as first:
+        key, old = first.new_key, first.address
+        made = first.client().create("/v1/catalog/item-types", {**ITEM_TYPE, "code": "named-once"})
+        first.running.stop()
+    with up(tmp_path / "data") as second:
+        assert second.port != first.port
+        assert made["@id"].startswith(old)
+        assert second.client(key)("GET", made["@id"].replace(old, second.address)).json == made
+
+
+def test_the_demonstration_has_a_fleet_with_approved_reservations(tmp_path):
+    with up(tmp_path / "data", command="demo") as deployment:
+        client = deployment.client()
+        assert client("GET", "/v1/catalog/assets?limit=1").json["totalItems"] == 23
+        reservations = client("GET", "/v1/rent-actions").json["member"]
+        assert {one["status"] for one in reservations} == {"approved", "pending", "rejected"}
+        key = deployment.new_key
+        deployment.running.stop()
+    with up(tmp_path / "data", command="demo") as again:
+        assert "the catalog is not empty" in again.running.err
+        assert again.client(key)("GET", "/v1/catalog/assets?limit=1").json["totalItems"] == 23

@@ -1,0 +1,118 @@
+"""The table of routes: complete, closed by default, and kept by the application."""
+
+import orjson
+import pytest
+from falcon import testing
+
+from ld_server.domain.scopes import Scope
+from ld_server.http.app import PUBLIC, ROUTES, Route
+from ld_server.http.authentication import ANY
+from ld_server.resources import KINDS
+from tests.http.conftest import Site, problem
+
+STEP_SCOPES = {"submit": Scope.PLANNER, "approve": Scope.APPROVER, "reject": Scope.APPROVER, "cancel": Scope.APPROVER}
+CREATE_SCOPES = {"itemType": Scope.CATALOG_ADMIN, "asset": Scope.CATALOG_ADMIN, "rentAction": Scope.PLANNER}
+EVERY = [pytest.param(route, method, id=f"{method} {route.template}") for route in ROUTES for method in route.needs]
+
+
+def path_of(route: Route) -> str:
+    return route.template.replace("{identifier}", "ra_1").replace("{name}", "v1")
+
+
+def test_no_path_stands_twice() -> None:
+    assert len({route.template for route in ROUTES}) == len(ROUTES)
+
+
+def test_scopes_are_those_of_the_contract() -> None:
+    needs = {route.template: route.needs for route in ROUTES}
+    for name, kind in KINDS.items():
+        assert needs[kind.path] == {"GET": ANY, "POST": CREATE_SCOPES[name]}
+        assert needs[f"{kind.path}/{{identifier}}"] == {"GET": ANY}
+    for step, scope in STEP_SCOPES.items():
+        assert needs[f"/v1/rent-actions/{{identifier}}/{step}"] == {"POST": scope}
+    assert needs["/v1/sparql"] == {"GET": Scope.ANALYST, "POST": Scope.ANALYST}
+
+
+def test_only_what_the_contract_names_is_public() -> None:
+    public = {route.template for route in ROUTES if PUBLIC in route.needs.values()}
+    assert all(not template.startswith("/v1") for template in public)
+    assert all(not any(need is PUBLIC for need in route.needs.values()) for route in ROUTES if route.template.startswith("/v1"))
+
+
+@pytest.mark.parametrize(("route", "method"), EVERY)
+def test_a_route_without_a_key_is_either_public_or_refused(site: Site, route: Route, method: str) -> None:
+    answer = site.ask(method, path_of(route), key=None)
+    if route.needs[method] is PUBLIC:
+        assert answer.status_code in (200, 404)
+    else:
+        problem(answer, "unauthenticated", 401)
+        assert answer.headers["www-authenticate"].startswith("Bearer")
+
+
+@pytest.mark.parametrize(("route", "method"), EVERY)
+def test_each_scope_opens_what_needs_it(site: Site, route: Route, method: str) -> None:
+    needed = route.needs[method]
+    for name in site.keys:
+        answer = site.ask(method, path_of(route), key=name)
+        allowed = needed in (PUBLIC, ANY, name) or name == Scope.ADMIN
+        assert (answer.status_code == 403) is not allowed, (name, answer.text)
+        if not allowed:
+            assert problem(answer, "forbidden", 403)["scope"] == needed
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.template)
+def test_options_says_what_a_route_takes(site: Site, route: Route) -> None:
+    answer = site.ask("OPTIONS", path_of(route), key=None)
+    expected = {*route.needs, "OPTIONS"} | ({"HEAD"} if "GET" in route.needs else set())
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert set(answer.headers["allow"].split(", ")) == expected
+    if "POST" in route.needs and "sparql" not in route.template:
+        assert "application/json" in answer.headers["accept-post"]
+
+
+@pytest.mark.parametrize(
+    "route", [route for route in ROUTES if "GET" in route.needs and "sparql" not in route.template], ids=lambda r: r.template
+)
+def test_head_is_get_without_the_body(site: Site, route: Route) -> None:
+    if "ra_1" in path_of(route) or "{identifier}" in route.template:
+        item = site.item_type()
+        site.asset(item)
+        site.reservation(item)
+    path = path_of(route).replace("item-types/ra_1", "item-types/itemType_1").replace("assets/ra_1", "assets/asset_1")
+    got, head = site.get(path), site.ask("HEAD", path)
+    assert (head.status_code, head.content) == (got.status_code, b"")
+    volatile = {"x-correlation-id", "content-length"}
+    assert {name: value for name, value in head.headers.items() if name not in volatile} == {
+        name: value for name, value in got.headers.items() if name not in volatile
+    }
+    if got.status_code == 200:
+        assert head.headers["content-length"] == str(len(got.content))
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "TRACE", "CONNECT", "PROPFIND"])
+@pytest.mark.parametrize("path", ["/", "/v1/rent-actions", "/v1/rent-actions/ra_1", "/v1/rent-actions/ra_1/approve"])
+def test_a_method_that_a_route_does_not_take_is_named_with_those_it_takes(site: Site, method: str, path: str) -> None:
+    answer = site.ask(method, path)
+    found = problem(answer, "method-not-allowed", 405)
+    assert found["allowed"] == answer.headers["allow"].split(", ")
+    assert method in found["detail"]
+
+
+@pytest.mark.parametrize("method", ["get", "BREW", "WEBSOCKET", "G ET", ""])
+def test_a_method_that_does_not_exist_is_refused(site: Site, method: str) -> None:
+    environ = {**testing.create_environ("/v1/rent-actions"), "REQUEST_METHOD": method}
+    answer = testing.StartResponseMock()
+    body = b"".join(site.client.app(environ, answer))
+    assert answer.status.startswith("405")
+    assert "POST" in dict(answer.headers)["allow"] or method == "WEBSOCKET"
+    assert orjson.loads(body)["type"] == "http://localhost:8000/problems/method-not-allowed"
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1", "/v2/rent-actions", "/v1/rent-action", "/v1/rent-actions/ra_1/explode", "/%00", "/caf\u00e9", "/v1/rent-actions/"]
+)
+def test_an_unknown_path_is_not_found(site: Site, path: str) -> None:
+    for key in ("admin", None):
+        answer = site.get(path, key=key)
+        if answer.status_code != 401:
+            problem(answer, "not-found", 404)
