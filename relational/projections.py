@@ -53,7 +53,8 @@ class Projections:
         """Put every resource on the list, for a rebuild, as of `at` (now); how many that were."""
         everything = select(tables.documents.c.identifier, literal(at or datetime.now(UTC), tables.Instant))
         ordered = everything.order_by(tables.documents.c.kind, tables.documents.c.number)
-        return self._connection.execute(insert(tables.projections).from_select(["identifier", "enqueued_at"], ordered)).rowcount
+        put = insert(tables.projections).from_select(["identifier", "enqueued_at"], ordered)
+        return self._connection.execute(put, execution_options={"preserve_rowcount": True}).rowcount
 
     def backlog(self) -> Backlog:
         """How much waits, and since when."""

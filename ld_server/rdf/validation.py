@@ -327,28 +327,38 @@ def _term(term: Any) -> Any:
 
 def _literal(literal: ox.Literal) -> rdflib.Literal:
     if literal.language is not None:
-        return rdflib.Literal(literal.value, lang=literal.language)
+        return _Literal(literal.value, lang=literal.language)
     datatype = literal.datatype.value
     if datatype == vocab.STRING:
-        return rdflib.Literal(literal.value)
+        return _Literal(literal.value)
     is_well_formed = _WELL_FORMED.get(datatype)
-    if is_well_formed is None:
-        return _Unread(literal.value, datatype, ill_typed=None)
-    if not is_well_formed(literal.value):
-        return _Unread(literal.value, datatype, ill_typed=True)
-    return rdflib.Literal(literal.value, datatype=rdflib.URIRef(datatype), normalize=False)
+    if is_well_formed is None or not is_well_formed(literal.value):
+        return _Unread(literal.value, datatype, is_ill_typed=is_well_formed is not None)
+    return _Literal(literal.value, datatype=rdflib.URIRef(datatype), normalize=False)
 
 
-class _Unread(rdflib.Literal):
+class _Literal(rdflib.Literal):
+    """A literal that is not before one with which it cannot be compared; rdflib raises there, and pySHACL lets it."""
+
+    __slots__ = ()
+
+    def __lt__(self, other: Any) -> bool:
+        return super().__lt__(other) is True
+
+    def __le__(self, other: Any) -> bool:
+        return super().__le__(other) is True
+
+
+class _Unread(_Literal):
     """A literal whose value rdflib does not work out: it would log what it cannot read, and read XML and HTML as documents."""
 
     __slots__ = ()
 
-    def __new__(cls, text: str, datatype: str, ill_typed: bool | None) -> "_Unread":
+    def __new__(cls, text: str, datatype: str, is_ill_typed: bool) -> "_Unread":
         literal: _Unread = super().__new__(cls, text)
         literal._datatype = rdflib.URIRef(datatype)
         literal._value = None
-        literal._ill_typed = ill_typed
+        literal._ill_typed = is_ill_typed
         return literal
 
 
@@ -393,8 +403,8 @@ _WELL_FORMED: dict[str, Callable[[str], bool]] = {
     vocab.DATE_TIME: _is_date_time,
     vocab.DURATION: _is_duration,
     vocab.JSON_LITERAL: _is_json,
-    str(XSD.decimal): re.compile(r"[+-]?([0-9]{1,100}(\.[0-9]{0,100})?|\.[0-9]{1,100})").fullmatch,  # type: ignore[dict-item]
 }
+"""Datatypes that a shape asks for → whether a text is one. A shape that asked for another one would refuse every value of it."""
 
 
 def _ox_term(node: Any) -> Any:

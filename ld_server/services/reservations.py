@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from types import MappingProxyType
 from typing import Any
 
 import orjson
@@ -62,7 +61,7 @@ def create(uow: UnitOfWork, command: CreateReservation, occasion: Occasion) -> H
 def submit(uow: UnitOfWork, command: SubmitReservation, occasion: Occasion) -> Head:
     """Hand a draft in. Raises NotFound, Stale, TransitionRefused."""
     head, before = _opened(uow, command, Step.SUBMIT)
-    return _taken(uow, head, before, before, Step.SUBMIT, occasion)
+    return _taken(uow, head, before, before, Step.SUBMIT, occasion, {})
 
 
 def approve(uow: UnitOfWork, command: ApproveReservation, occasion: Occasion) -> Head:
@@ -87,7 +86,7 @@ def approve(uow: UnitOfWork, command: ApproveReservation, occasion: Occasion) ->
 def reject(uow: UnitOfWork, command: RejectReservation, occasion: Occasion) -> Head:
     """Turn a reservation down. Raises NotFound, Stale, TransitionRefused."""
     head, before = _opened(uow, command, Step.REJECT)
-    return _taken(uow, head, before, {**before, **_reason(command)}, Step.REJECT, occasion)
+    return _taken(uow, head, before, {**before, **_reason(command)}, Step.REJECT, occasion, {})
 
 
 def cancel(uow: UnitOfWork, command: CancelReservation, occasion: Occasion) -> Head:
@@ -152,15 +151,9 @@ def _opened(uow: UnitOfWork, command: ReservationStep, step: Step) -> tuple[Head
 
 
 def _taken(
-    uow: UnitOfWork,
-    head: Head,
-    before: Document,
-    changed: Document,
-    step: Step,
-    occasion: Occasion,
-    happened: Mapping[str, Sequence[object]] = MappingProxyType({}),
+    uow: UnitOfWork, head: Head, before: Document, changed: Document, step: Step, occasion: Occasion, happened: Mapping[str, object]
 ) -> Head:
-    """Write the reservation as it is after the step. `happened`: further types of events, told when there is something in their list."""
+    """Write the reservation as it is after the step. `happened`: further types of events, told when there is something to tell of."""
     status = after(Status(before["status"]), step)
     stamps = {_STAMPED[step]: occasion.moment} if step in _STAMPED else {}
     document = {**changed, **stamps, "status": str(status), "actionStatus": ACTION_STATUS[status]}

@@ -55,30 +55,35 @@ _WORTH_REMEMBERING = 16_384
 
 # --- tokens: SPARQL 1.1, section 19.8; names are taken generously, what is no name there cannot stand there either ----------
 
+_LETTER = r"[A-Za-z0-9_\u0080-\U0010ffff]"
 _NAME = r"[A-Za-z0-9_\-.\u0080-\U0010ffff]"
-_GAP = r"(?:\s|\#[^\n\r]*)"
+_GAP = r"(?:\s++|\#[^\n\r]*+)*+"
 _CODE_POINT = r"\\u[0-9A-Fa-f]{4}|\\U[0-9A-Fa-f]{8}"
-_IRI = rf"<(?:[^<>\"{{}}|^`\\\x00-\x20]|{_CODE_POINT})*>"
-_VARIABLE = r"[?$](?:(?![-.])" + _NAME + ")+"
-_PREFIXED = rf"{_NAME}*:(?:{_NAME}|:|%|\\.)*"
+_IRI = rf"<(?:[^<>\"{{}}|^`\\\x00-\x20]|{_CODE_POINT})*+>"
+_VARIABLE = rf"[?$]{_LETTER}++"
+_PREFIXED = rf"{_NAME}*+:(?:{_NAME}|:|%|\\.)*+"
 _TOKEN = re.compile(
     rf"""
-    (?P<gap>{_GAP}+)
-  | (?P<string>\"\"\"(?:[^"\\]|\\.|"(?!""))*\"\"\" | '''(?:[^'\\]|\\.|'(?!''))*''' | "(?:[^"\\\n\r]|\\.)*" | '(?:[^'\\\n\r]|\\.)*')
+    (?P<gap>(?=[\s\#]){_GAP})
+  | (?P<string>\"\"\"(?:[^"\\]|\\.|"(?!""))*+\"\"\" | '''(?:[^'\\]|\\.|'(?!''))*+''' | "(?:[^"\\\n\r]|\\.)*+" | '(?:[^'\\\n\r]|\\.)*+')
   | (?P<iri>{_IRI})
   | (?P<variable>{_VARIABLE})
   | (?P<language>@[A-Za-z]+(?:-+[A-Za-z0-9]+)*)
   | (?P<prefixed>{_PREFIXED})
-  | (?P<word>(?:(?![.])[A-Za-z0-9_\u0080-\U0010ffff])+)
+  | (?P<word>{_NAME}++)
   | (?P<mark>.)
     """,
     re.VERBOSE | re.DOTALL,
 )
 _SERVICE = re.compile(
-    rf"service{_GAP}*(?:silent{_GAP}*)?(?:{_VARIABLE}|<[^>]*>|{_PREFIXED}){_GAP}*\{{",
+    rf"service{_GAP}(?:silent{_GAP})?(?:{_VARIABLE}|<[^<>]*+>|{_PREFIXED}){_GAP}\{{",
     re.IGNORECASE,
 )
 """`SERVICE SILENT? VarOrIri {`: no other clause of the grammar looks like this."""
+
+_WORD_SERVICE = re.compile("service", re.IGNORECASE)
+_MOST_IN_ONE_TOKEN = 8
+"""A name that says it more often is up to something, and would cost time that grows with its square."""
 
 _ESCAPE = re.compile(_CODE_POINT)
 _UPDATES = frozenset("INSERT DELETE LOAD CLEAR DROP CREATE ADD MOVE COPY WITH".split())
@@ -92,7 +97,7 @@ def _remembered(query: str) -> QueryForm:
 def _check(query: str) -> QueryForm:
     text = _ESCAPE.sub(_code_point, query)
     for reading in {query, text}:
-        if "service" in reading.lower() and _calls_service(reading):
+        if _WORD_SERVICE.search(reading) and _calls_service(reading):
             raise QueryRefused("SERVICE is not allowed: this endpoint asks no other server.", keyword="SERVICE")
     return _Header(text).read()
 
@@ -131,14 +136,8 @@ def _opens_service(text: str, token: re.Match[str]) -> bool:
     What follows a colon is part of a name in any reading.
     """
     end = token.end() if token.lastgroup == "word" else text.index(":", token.start())
-    return any(_SERVICE.match(text, place) for place in _places(text, token.start(), end))
-
-
-def _places(text: str, start: int, end: int) -> Iterator[int]:
-    place = text.lower().find("service", start, end) if end - start >= len("service") else -1
-    while place >= 0:
-        yield place
-        place = text.lower().find("service", place + 1, end)
+    places = [match.start() for match in _WORD_SERVICE.finditer(text, token.start(), end)]
+    return len(places) > _MOST_IN_ONE_TOKEN or any(_SERVICE.match(text, place) for place in places)
 
 
 def _token(text: str, position: int) -> re.Match[str]:

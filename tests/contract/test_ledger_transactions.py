@@ -88,7 +88,7 @@ def test_instants_keep_their_microseconds_and_come_back_in_utc(ledger: Ledger) -
 
 def test_an_instant_without_a_zone_is_refused(ledger: Ledger) -> None:
     with pytest.raises(Exception, match="an instant needs a zone"), ledger.write() as uow:
-        add_rent_action(uow, "ra_1", start_time=datetime(2027, 3, 1))  # noqa: DTZ001
+        add_rent_action(uow, "ra_1", start_time=datetime(2027, 3, 1))
 
 
 def test_a_ledger_that_answers_says_so_and_can_be_used_after_closing(ledger: Ledger) -> None:

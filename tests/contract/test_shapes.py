@@ -324,7 +324,7 @@ def reference(shape: str, subject: str, prefix: str, other: str) -> Iterator[Cas
         yield Case(f"{shape}-identifier {parameter}", subject, "schema:identifier", values, "looks like", alone=subject)
 
 
-FAR = "https://people.example/" + 168 * "x"
+FAR = "https://people.example/" + 169 * "x"
 DURATION_WORDS = "must be a duration in days, hours, minutes and whole seconds, such as PT4H or P1DT12H"
 CODE_WORDS = "code must be 1 to 64 letters, digits, dots, hyphens or underscores, beginning with a letter or a digit"
 AGENT_WORDS = "agent must be one Person or Organization"
@@ -432,7 +432,9 @@ CASES = [
     Case("Agent-identifier-missing minCount", "#agent", "schema:identifier", None, "identifier is required", alone="#agent"),
     Case("AgentElsewhere not", "", "schema:agent", "<#agent>", "described here", alone="#agent"),
     Case("AgentElsewhere maxLength", "", "schema:agent", f"<{FAR}>", "described here", alone=FAR),
-    Case("AgentDescribedHere pattern", "", "schema:agent", "<#alice>", "described elsewhere", alone="#alice"),
+    Case("AgentDescribedHere pattern", "", "schema:agent", "<itemType_7>", "described elsewhere", alone="itemType_7"),
+    Case("UnclassifiedAgent not", "", "schema:agent", "<#agent>", "classified here", alone="#agent"),
+    Case("Agent-class-unsaid maxCount", "#agent", "schema:name", '"Al"', "told elsewhere", alone="#agent"),
     *one_line("Agent", "#agent", "schema:identifier", "identifier"),
     *one_line("Agent", "#agent", "schema:name", "name"),
     Case("Agent-email maxCount", "#agent", "schema:email", '"a@b.example", "c@d.example"', "email must be an e-mail address"),
@@ -544,7 +546,7 @@ def test_names_in_messages_are_the_keys_of_the_json(kind: str) -> None:
     contexts = Contexts(data_directory("contexts"), BASE)
     shapes = rdflib.Graph().parse(SHAPES / {"ItemType": "item-type.ttl", "Asset": "asset.ttl", "RentAction": "rent-action.ttl"}[kind])
     for shape, path in shapes.subject_objects(SH.path):
-        assert str(shapes.value(shape, SH.name)) == contexts.key(str(path)), shape
+        assert str(shapes.value(shape, SH.name)) == ("@type" if path == RDF.type else contexts.key(str(path))), shape
 
 
 # --- what is right ----------------------------------------------------------------------------------------------------
@@ -798,14 +800,17 @@ def test_a_time_that_is_wrong_in_itself_is_not_compared_as_well() -> None:
     assert [one.path for one in told] == [vocab.START_TIME]
 
 
+def sentence(things: Things) -> str:
+    with pytest.raises(ShapeViolation) as caught:
+        VALIDATOR.check(graph("RentAction", things), ROOTS["RentAction"], vocab.SHAPES + "RentAction")
+    return caught.value.detail
+
+
 def test_the_sentence_is_of_use_on_its_own() -> None:
-    one = refusal("RentAction", with_change(reservation(), "", "schema:endTime", time("2026-11-01T09:00:00Z")))
-    assert one.detail == "endTime must be after startTime."
-    gone = refusal("RentAction", with_change(reservation(), "", "schema:endTime", None))
-    assert gone.detail == "endTime is required."
-    with pytest.raises(ShapeViolation) as many:
-        VALIDATOR.check(graph("RentAction", mess()), ROOTS["RentAction"], vocab.SHAPES + "RentAction")
-    assert many.value.detail == (
+    assert sentence(with_change(reservation(), "", "schema:endTime", time("2026-11-01T09:00:00Z"))) == "endTime must be after startTime."
+    assert sentence(with_change(reservation(), "", "schema:endTime", None)) == "endTime is required."
+    assert sentence(with_change(reservation(), "#agent", "rdf:type", None)) == "agent must be a Person or an Organization."
+    assert sentence(mess()) == (
         "5 things are wrong: status must be one of draft, pending, approved, rejected, cancelled, fulfilled (it is given more than once); "
         'endTime must be after startTime; priority must be one of low, normal, high, urgent (not "high"); and 2 more.'
     )
@@ -920,7 +925,8 @@ def as_others_judge(kind: str, things: Mapping[str, Mapping[str, str]]) -> bool:
 
 
 @pytest.mark.parametrize("kind", ROOTS)
-def test_the_published_files_alone_take_what_we_take(kind: str) -> None:
+def test_the_published_files_alone_take_what_we_take(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rdflib, "NORMALIZE_LITERALS", False)  # else rdflib rewrites the times before pySHACL sees them
     assert as_others_judge(kind, WHOLE[kind]())
     assert as_others_judge(kind, least(kind))
 

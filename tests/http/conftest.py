@@ -1,7 +1,7 @@
 """The whole application over real parts in a temporary directory, and a client that speaks to it with keys of every scope."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
@@ -39,6 +39,11 @@ class Site:
         if body is not None and not isinstance(body, bytes):
             body, named = orjson.dumps(body), {"Content-Type": "application/json", **named}
         return self.client.simulate_request(method, path, headers=named, body=body, query_string=query)
+
+    def over(self, **changes: Any) -> "Site":
+        """The same site with some of its parts exchanged."""
+        parts = replace(self.parts, **changes)
+        return Site(parts, testing.TestClient(create_app(parts)), self.keys)
 
     def get(self, path: str, **more: Any) -> testing.Result:
         return self.ask("GET", path, **more)

@@ -1,11 +1,10 @@
 """Keys: hashed, remembered for a moment, refused once they are revoked or expired."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from ld_server.http import authentication
 from ld_server.services import keys
-from tests.http.conftest import RESERVATIONS, Site, open_site, problem
+from tests.http.conftest import RESERVATIONS, Site, problem
 
 
 def test_a_key_comes_in_either_header(site: Site) -> None:
@@ -47,12 +46,8 @@ def test_a_key_expires(site: Site) -> None:
     with site.parts.ledger.write() as uow:
         keys.add(uow, "rsv_short", "short", ["planner"], at, at + timedelta(days=1))
     for day, status in ((0, 200), (1, 401)):
-        later = open_site_at(site, at + timedelta(days=day))
-        assert later.get(RESERVATIONS, key="rsv_short").status_code == status
-
-
-def open_site_at(site: Site, at: datetime) -> Site:
-    return open_site(replace(site.parts, now=lambda: at))
+        later = at + timedelta(days=day)
+        assert site.over(now=lambda later=later: later).get(RESERVATIONS, key="rsv_short").status_code == status
 
 
 def test_the_use_of_a_key_is_noted(site: Site) -> None:
