@@ -16,6 +16,7 @@ from ld_server.bootstrap import build
 from ld_server.http.app import create_app
 from ld_server.services.parts import Parts
 from ld_server.settings import Settings
+from ld_server.supervisor.banner import CLIENT_KEY
 from ld_server.supervisor.launcher import die_with_parent
 
 GRACE = 8
@@ -24,7 +25,8 @@ GRACE = 8
 
 def application() -> WSGIApplication:
     """The application with the settings of the environment, for a server of your own: `gunicorn 'ld_server.wsgi:application()'`."""
-    return create_app(build(Settings.from_environment(os.environ)))
+    variables = {name: value for name, value in os.environ.items() if name != CLIENT_KEY}
+    return create_app(build(Settings.from_environment(variables)))
 
 
 class WebServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no types

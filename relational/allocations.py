@@ -131,7 +131,12 @@ class Allocations:
         return [Blocking(*row) for row in rows]
 
     def add(self, rows: Sequence[AllocationRow]) -> None:
-        """Write allocations. Raises DoubleBooking when a unit is promised already."""
+        """
+        Write allocations. Raises DoubleBooking when a unit is promised already.
+
+        Who does not hold the item type may get StoreUnavailable instead: on Postgres two that claim one unit at the same moment
+        wait for each other, and one of them is made to give way.
+        """
         if not rows:
             return
         try:

@@ -18,9 +18,9 @@ from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from ld_server.domain.errors import StoreUnavailable
+from ld_server.domain.errors import InvalidParameter, StoreUnavailable
 
-LOCK_MILLISECONDS = 10_000
+PATIENCE_SECONDS = 10.0
 """How long a statement waits for others before the ledger counts as unavailable."""
 
 CONNECT_SECONDS = 5
@@ -47,11 +47,11 @@ _SQLITE_OUTAGES = {
 """Primary result codes that say the file cannot be used now, whatever was asked of it."""
 
 
-def open_engine(url: str, pool_size: int = 8) -> Engine:
+def open_engine(url: str, pool_size: int = 8, patience: float = PATIENCE_SECONDS) -> Engine:
     """
-    An engine for `sqlite:///<file>` or `postgresql://…` (any psycopg spelling). Connects to nothing yet.
+    An engine for `sqlite:///<file>` or `postgresql://…`, where a statement waits up to `patience` seconds for others.
 
-    SQLite in memory is refused with ValueError: its connections would not see one another's rows.
+    Connects to nothing yet. SQLite in memory is refused with ValueError: its connections would not see one another's rows.
     """
     address = normalised(url)
     engine = create_engine(
@@ -59,7 +59,7 @@ def open_engine(url: str, pool_size: int = 8) -> Engine:
         pool_size=pool_size,
         max_overflow=pool_size,
         pool_timeout=POOL_SECONDS,
-        connect_args=connect_arguments(address),
+        connect_args=connect_arguments(address, patience),
     )
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
@@ -76,7 +76,7 @@ def normalised(url: str) -> URL:
     backend = address.get_backend_name()
     if backend not in _DRIVERS:
         raise ValueError(f"the ledger lives in SQLite or Postgres, not in {backend}")
-    if backend == "sqlite" and address.database in (None, "", ":memory:"):
+    if backend == "sqlite" and (address.database or ":memory:").startswith((":memory:", "file:")):
         raise ValueError("the ledger needs a file: sqlite:///<path>")
     return address.set(drivername=_DRIVERS[backend])
 
@@ -84,11 +84,11 @@ def normalised(url: str) -> URL:
 _DRIVERS = {"sqlite": "sqlite+pysqlite", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
 
 
-def connect_arguments(address: URL) -> dict[str, Any]:
+def connect_arguments(address: URL, patience: float = PATIENCE_SECONDS) -> dict[str, Any]:
     """What the driver is told besides the URL; what the URL says itself wins."""
     if address.get_backend_name() == "sqlite":
-        return {"timeout": LOCK_MILLISECONDS / 1000, "check_same_thread": False}
-    wanted = {"connect_timeout": CONNECT_SECONDS, "options": f"-c timezone=UTC -c lock_timeout={LOCK_MILLISECONDS}"}
+        return {"timeout": patience, "check_same_thread": False}
+    wanted = {"connect_timeout": CONNECT_SECONDS, "options": f"-c timezone=UTC -c lock_timeout={int(patience * 1000)}"}
     return {name: value for name, value in wanted.items() if name not in address.query}
 
 
@@ -134,7 +134,7 @@ def _see_whether_it_lives(dialect: Dialect, connection: Any, record: ConnectionP
 
 @contextmanager
 def outages_told() -> Iterator[None]:
-    """Turn what means "the ledger cannot do this now" into StoreUnavailable; everything else passes as it is."""
+    """Turn what the database says into the refusal it means (see `refusal_of`); everything else passes as it is."""
     try:
         yield
     except PoolTimeout as error:
@@ -144,10 +144,17 @@ def outages_told() -> Iterator[None]:
 
 
 def refusal_of(error: DBAPIError | sqlite3.Error | psycopg.Error) -> Exception:
-    """StoreUnavailable for an outage, a lock that was not given, a deadlock or a lost race; otherwise the error itself."""
+    """
+    StoreUnavailable for an outage, a lock that was not given, a deadlock, a lost race or a missing schema; InvalidParameter for
+    a value that Postgres cannot hold (the character U+0000, a number too large); otherwise the error itself.
+    """
     cause = error.orig if isinstance(error, DBAPIError) else error
     if isinstance(cause, psycopg.errors.SerializationFailure | psycopg.errors.DeadlockDetected | psycopg.errors.LockNotAvailable):
         return StoreUnavailable("Another change got in the way. Please try again.", retry_after=1)
+    if isinstance(cause, psycopg.errors.UndefinedTable) or str(cause).startswith("no such table"):
+        return StoreUnavailable("The ledger has not been migrated to this version yet.")
+    if isinstance(cause, psycopg.DataError):
+        return InvalidParameter("A value has a character or a size that cannot be stored or compared.")
     if isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError):
         return StoreUnavailable("The ledger cannot be reached now.")
     if isinstance(cause, sqlite3.Error) and getattr(cause, "sqlite_errorcode", 0) & 0xFF in _SQLITE_OUTAGES:

@@ -29,6 +29,9 @@ OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {
 UNIQUE = {"item_types": ("code", "code"), "assets": ("asset_tag", "assetTag")}
 """The column of a table that may hold a value only once, and the key of the document in which people know it."""
 
+LARGEST_NUMBER = 2**63 - 1
+"""Of a column; a cursor that somebody made up may be larger."""
+
 Condition = tuple[str, str, Any]
 """Column, operator, value."""
 
@@ -70,7 +73,7 @@ class Index:
         query = select(*HEAD).join_from(index, tables.documents, tables.documents.c.identifier == index.c.identifier)
         query = query.where(*_compared(index, conditions)).order_by(index.c.number).limit(limit)
         if after is not None:
-            query = query.where(index.c.number > after)
+            query = query.where(index.c.number > min(after, LARGEST_NUMBER))
         return [Head(*row) for row in self._connection.execute(query)]
 
     def count(self, table: str, conditions: Sequence[Condition] = ()) -> int:

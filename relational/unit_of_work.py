@@ -7,7 +7,7 @@ What must be true together is written together, in one `with ledger.write() as u
 import sqlite3
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import psycopg
@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine
 
 from relational.allocations import Allocations
 from relational.documents import Documents, Head
-from relational.engine import connect, open_engine, outages_told
+from relational.engine import PATIENCE_SECONDS, connect, open_engine, outages_told
 from relational.facts import Facts
 from relational.idempotency import Idempotency
 from relational.index import Index
@@ -23,6 +23,7 @@ from relational.keys import Keys
 from relational.leases import Leases
 from relational.outbox import Outbox
 from relational.projections import Projections
+from relational.turns import Turns
 
 
 class UnitOfWork:
@@ -62,27 +63,31 @@ class Ledger:
     transaction because of another one.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, patience: float = PATIENCE_SECONDS) -> None:
         self.engine = engine
         self._reading = engine.execution_options(**_SNAPSHOT[engine.dialect.name])
         self._head = _HEAD[engine.dialect.name]
+        self._turns = Turns(str(engine.url.database), patience) if engine.dialect.name == "sqlite" else None
+        self._turn = self._turns.one if self._turns else nullcontext
         self._idle: deque[Any] = deque()
         """Driver connections in autocommit that no thread is using."""
 
     @contextmanager
     def write(self) -> Iterator[UnitOfWork]:
         """A transaction that commits when the block ends, and is rolled back when it raises."""
-        with outages_told(), self.engine.begin() as connection:
+        with outages_told(), self._turn(), self.engine.begin() as connection:
             yield UnitOfWork(connection)
 
     @contextmanager
     def read(self) -> Iterator[UnitOfWork]:
-        """One consistent snapshot. It never makes a writer wait, and cannot write."""
+        """One consistent snapshot, which makes no writer wait. It is not for writing; Postgres refuses that."""
         with outages_told(), self._reading.begin() as connection:
             yield UnitOfWork(connection)
 
     def head(self, identifier: str) -> Head | None:
         """The newest committed state of a resource, or None. One statement, with nothing around it: this is what GET costs."""
+        if not (identifier.isascii() and identifier.isprintable()):
+            return None
         try:
             connection = self._idle.pop()
         except IndexError:
@@ -96,7 +101,7 @@ class Ledger:
         return head
 
     def ping(self) -> None:
-        """Raises StoreUnavailable unless the ledger answers."""
+        """Raises StoreUnavailable unless the ledger answers and has been migrated."""
         with self.read() as uow:
             uow.facts.get("base_iri")
 
@@ -105,6 +110,8 @@ class Ledger:
         while self._idle:
             self._idle.pop().close()
         self.engine.dispose()
+        if self._turns:
+            self._turns.close()
 
     def _head_by(self, connection: Any, identifier: str) -> Head | None:
         row = connection.execute(self._head, (identifier,)).fetchone()
@@ -114,11 +121,19 @@ class Ledger:
         """The first time, and when a connection turns out to be lost (the server was restarted, say)."""
         with outages_told():
             connection = connect(self.engine)
-            head = self._head_by(connection, identifier)
+            try:
+                head = self._head_by(connection, identifier)
+            except _DRIVER_ERRORS:
+                connection.close()
+                raise
         self._idle.append(connection)
         return head
 
 
-def open_ledger(url: str, pool_size: int = 8) -> Ledger:
-    """A ledger at `sqlite:///<file>` or `postgresql://…`. Connects to nothing yet; the schema comes from `relational.migrations`."""
-    return Ledger(open_engine(url, pool_size))
+def open_ledger(url: str, pool_size: int = 8, patience: float = PATIENCE_SECONDS) -> Ledger:
+    """
+    A ledger at `sqlite:///<file>` or `postgresql://…`, where a writer waits up to `patience` seconds for others.
+
+    Connects to nothing yet; the schema comes from `relational.migrations`. Raises ValueError for another sort of URL.
+    """
+    return Ledger(open_engine(url, pool_size, patience), patience)

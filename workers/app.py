@@ -54,10 +54,15 @@ def open_huey(url: str) -> Huey:
 
     Tables are made when they are missing. Raises InvalidSetting for another scheme.
     """
+    return engine_of(url)(url)
+
+
+def engine_of(url: str) -> Callable[[str], Huey]:
+    """What opens a queue at such a URL. Raises InvalidSetting for a scheme that nothing opens."""
     scheme = urlsplit(url).scheme.partition("+")[0]
     if scheme not in ENGINES:
         raise InvalidSetting(f"LD_HUEY_URL must start with one of {', '.join(name + ':' for name in ENGINES)}")
-    return ENGINES[scheme](url)
+    return ENGINES[scheme]
 
 
 def _sqlite(url: str) -> Huey:

@@ -5,6 +5,8 @@ import logging
 import sys
 from datetime import UTC, datetime
 
+from ld_server.settings import InvalidSetting
+
 ACCESS = "ld_server.access"
 """The logger whose messages are JSON objects already."""
 
@@ -24,9 +26,18 @@ class Lines(logging.Formatter):
 
 
 def configure(level: str) -> None:
-    """Send what is at least this severe to standard error. Libraries speak up from WARNING on."""
+    """Send what is at least this severe to standard error. Libraries speak up from WARNING on. Raises InvalidSetting."""
+    threshold = number_of(level)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(Lines())
-    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    logging.basicConfig(level=threshold, handlers=[handler], force=True)
     for library in ("apscheduler", "huey", "rdflib", "alembic", "pyshacl", "urllib3"):
-        logging.getLogger(library).setLevel(max(logging.WARNING, logging.getLogger().level))
+        logging.getLogger(library).setLevel(max(logging.WARNING, threshold))
+
+
+def number_of(level: str) -> int:
+    """The number of a level. Raises InvalidSetting for a name that is none."""
+    levels = logging.getLevelNamesMapping()
+    if level.upper() not in levels:
+        raise InvalidSetting(f"LD_LOG_LEVEL must be one of {', '.join(levels)}, not {level}")
+    return levels[level.upper()]

@@ -15,6 +15,7 @@ from ld_server.supervisor.claims import check_port, claim_directory
 from ld_server.supervisor.household import roles, worker_ready_file
 from ld_server.supervisor.watch import Watch
 from ld_server.wsgi import WebServer
+from workers.app import engine_of
 from workers.run import run
 
 FIRST_KEY = "first-key"
@@ -53,6 +54,7 @@ def worker(given: argparse.Namespace) -> int:
 
 def _supervise(settings: Settings, then: Callable[[Settings], None]) -> int:
     """Run everything until a signal. `then` is called once, when everything serves, before the greeting."""
+    _refuse_what_no_child_could_use(settings)
     claim_directory(settings.data_dir)
     check_port(settings.host, settings.port)
     made_for_nobody = _prepare(settings)
@@ -65,6 +67,13 @@ def _supervise(settings: Settings, then: Callable[[Settings], None]) -> int:
     Watch(roles(settings), Patience()).run(greet)
     _say("Stopped.")
     return 0
+
+
+def _refuse_what_no_child_could_use(settings: Settings) -> None:
+    """Raises InvalidSetting here, in one line, rather than in every child again and again."""
+    logs.number_of(settings.log_level)
+    engine_of(settings.huey_url)
+    build(settings).close()
 
 
 def _prepare(settings: Settings) -> str | None:

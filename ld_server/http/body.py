@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import falcon
-import orjson
 
 from ld_server.domain.errors import MalformedBody, ShapeViolation, TooLarge, UnknownTerm, UnsupportedMediaType, Violation
 from ld_server.http.negotiation import MediaRange, parse
 from ld_server.http.parameters import hint
-from ld_server.rdf import vocab
+from ld_server.rdf import codecs, vocab
 from ld_server.rdf.formats import BY_MEDIA_TYPE, JSON, JSON_LD, Format
+from ld_server.settings import Settings
 
 _BOM = b"\xef\xbb\xbf"
 _UTF8_NAMES = frozenset({"utf-8", "utf8", "us-ascii"})
@@ -19,8 +19,9 @@ _UTF8_NAMES = frozenset({"utf-8", "utf8", "us-ascii"})
 
 def read_body(req: falcon.Request, limit: int) -> bytes:
     """
-    The bytes of the body, without a byte order mark; at most `limit` of them. Raises TooLarge, MalformedBody when it ends early,
-    is empty where something was announced or is not UTF-8, and UnsupportedMediaType for compressed ones.
+    The bytes of the body, without a byte order mark; at most `limit` of them.
+
+    Raises TooLarge, MalformedBody when it ends early or is not UTF-8, UnsupportedMediaType when it is compressed.
     """
     _refuse_compressed(req)
     announced = req.content_length
@@ -44,7 +45,7 @@ def _take(req: falcon.Request, announced: int | None, limit: int) -> bytes:
         while wanted > 0 and (chunk := req.stream.read(wanted)):
             chunks.append(chunk)
             wanted -= len(chunk)
-    except OSError as error:
+    except Exception as error:  # each web server has its own, for chunks that are none and for connections that break
         raise MalformedBody("The body could not be read to its end.") from error
     return b"".join(chunks)
 
@@ -89,35 +90,30 @@ def _refuse_charset(media_type: MediaRange, readable: Sequence[str]) -> None:
         raise UnsupportedMediaType(f"The charset {charset!r} cannot be read here; send UTF-8.", supported=list(readable))
 
 
-def read_options(req: falcon.Request, limit: int, known: Mapping[str, tuple[str, ...] | None]) -> tuple[bytes, dict[str, str]]:
+Known = Mapping[str, tuple[str, ...] | None]
+"""The options of a step: name → allowed values, None for any text."""
+
+
+def read_options(req: falcon.Request, settings: Settings, known: Known) -> tuple[bytes, dict[str, str]]:
     """
-    The body of a step, and the options in it: an object of strings, or nothing at all. `known` gives the allowed values of
-    each option (None: any text).
+    The body of a step, and the options in it: a JSON object of known options, or nothing at all.
 
     Raises what read_body and format_of raise, UnknownTerm for an unknown key, ShapeViolation for a wrong value.
     """
-    body = read_body(req, limit)
+    body = read_body(req, settings.max_body_bytes)
     if not body.strip():
         return b"", {}
     format_of(req, STEP_READABLE)
-    options = _object(body)
+    options = codecs.read_json(body, settings.max_json_depth)
+    if not isinstance(options, dict):
+        raise MalformedBody("The body must be a JSON object.")
     options.pop("@context", None)
     for name, value in options.items():
         _check_option(name, value, known)
     return body, options
 
 
-def _object(body: bytes) -> dict[str, Any]:
-    try:
-        value = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise MalformedBody(f"The body is not valid JSON: {error.msg} (line {error.lineno}, column {error.colno}).") from None
-    if not isinstance(value, dict):
-        raise MalformedBody("The body must be a JSON object.")
-    return value
-
-
-def _check_option(name: str, value: Any, known: Mapping[str, tuple[str, ...] | None]) -> None:
+def _check_option(name: str, value: Any, known: Known) -> None:
     if name not in known:
         sentence, members = hint(name, known)
         raise UnknownTerm(f"There is no option {name!r} here. {sentence}", term=name, pointer=f"/{name}", **members)

@@ -8,9 +8,8 @@ import falcon
 
 from ld_server import services
 from ld_server.domain.commands import Command
-from ld_server.domain.errors import NotAcceptable
 from ld_server.http.idempotency import Answer, Once, fingerprint, key_of
-from ld_server.http.negotiation import RESOURCE_OFFERS, Wanted, wanted
+from ld_server.http.negotiation import RESOURCE_OFFERS, Wanted, not_acceptable, wanted
 from ld_server.http.preconditions import entity_tag
 from ld_server.rdf.representation import represent
 from ld_server.services.occasion import Occasion
@@ -26,8 +25,7 @@ def wanted_by(req: falcon.Request) -> Wanted:
     """How the client wants a resource. Raises NotAcceptable; call it before anything is written."""
     found = wanted(req.env.get("HTTP_ACCEPT"))
     if found is None:
-        available = list(RESOURCE_OFFERS)
-        raise NotAcceptable(f"None of what Accept names can be produced; there is {', '.join(available)}.", available=available)
+        raise not_acceptable(RESOURCE_OFFERS)
     return found
 
 

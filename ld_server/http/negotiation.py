@@ -6,10 +6,11 @@ What cannot be read in a header is passed over; a header of which nothing can be
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 
+from ld_server.domain.errors import NotAcceptable
 from ld_server.rdf.formats import FORMATS, JSON_LD, Format
 from ld_server.rdf.representation import COMPACTED, EXPANDED, FLATTENED
 
@@ -179,6 +180,12 @@ class Wanted:
 
 def _profiled(form: Format, profile: str) -> str:
     return f'{form.media_type};profile="{profile}"'
+
+
+def not_acceptable(offers: Iterable[str]) -> NotAcceptable:
+    """The refusal of a request that accepts none of the offers."""
+    available = list(offers)
+    return NotAcceptable(f"None of what Accept names can be produced; there is {', '.join(available)}.", available=available)
 
 
 RESOURCE_OFFERS: Mapping[str, Wanted] = {

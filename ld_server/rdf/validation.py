@@ -5,14 +5,17 @@ pySHACL is the only judge. What it is given is made harmless first: only stateme
 blank node (pySHACL spells those out in full, at a cost without bound), no literal that Python reads more generously than XSD does.
 """
 
+import math
 import re
+import sys
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 import orjson
 import pyoxigraph as ox
@@ -35,8 +38,11 @@ RawResult: TypeAlias = tuple[str, Node, list[tuple[Node, Node, Any]]]
 LONGEST_VALUE = 200
 """Characters of a wrong value that are given back; who sent it has the rest."""
 
+MOST_TOLD = 100
+"""Violations that a refusal lists; its sentence has the number of all. One line of a reservation can have ten."""
+
 MOST_IN_DETAIL = 3
-"""Violations that the sentence spells out; `violations` has all of them."""
+"""Violations that the sentence spells out."""
 
 
 class Validator:
@@ -61,8 +67,7 @@ class Validator:
         judge = shapes.by_iri[shape]
         conforms, raw = judge.validate(SHACLExecutor(), shapes.data_graph(triples), focus=[rdflib.URIRef(root)])
         if not conforms:
-            violations = [_violation(result, pointer or _nowhere) for result in shapes.results(raw, root)]
-            raise ShapeViolation(_detail(violations), [one.violation for one in violations], shapes.report(raw))
+            _refuse(shapes, shapes.results(raw, root), raw, pointer or _nowhere)
 
     @property
     def _shapes(self) -> "_Shapes":
@@ -81,14 +86,21 @@ def _nowhere(focus: str, path: str, value: object) -> str:
     return ""
 
 
+def _refuse(shapes: "_Shapes", results: Sequence["_Result"], raw: Sequence[RawResult], pointer: Pointer) -> NoReturn:
+    told = [_tell(result, pointer) for result in results[:MOST_TOLD]]
+    report = shapes.report(raw if len(raw) <= MOST_TOLD else [result.raw for result in results[:MOST_TOLD]])
+    raise ShapeViolation(_detail(told, len(results)), [one.violation for one in told], report)
+
+
 # --- the shapes of one thread -----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class _Result:
-    """One result of pySHACL, in the order and in the terms in which it is told. `place`: fragment of the focus, "" for the root."""
+    """A result of pySHACL. `place`: fragment of the focus, "" for the root; `order`: place of its shape among the others."""
 
-    focus: str
+    raw: RawResult
+    focus: Node
     place: str
     path: str
     value: Node | None
@@ -105,13 +117,23 @@ class _Shapes:
         self._graph = _ShapesGraph(graph)
         self.by_iri = {str(shape.node): shape for shape in self._graph.shapes}
         self._looked_at = frozenset(str(term) for term in _predicates_looked_at(graph))
-        self._orders = {str(shape): int(order) for shape, order in graph.subject_objects(SH.order)}
+        self._orders = {str(shape): int(str(order)) for shape, order in graph.subject_objects(SH.order)}
         self._compared = {str(graph.value(shape, SH.path)): str(other) for shape, other in _comparisons(graph)}
         self._comparable = frozenset((*self._compared.keys(), *self._compared.values()))
+        self._most = _highest_counts(graph)
 
     def data_graph(self, triples: Iterable[ox.Triple]) -> rdflib.Graph:
-        """The statements that a shape can look at, in rdflib's terms."""
-        return _Statements((_term(one.subject), _term(one.predicate), self._value(one)) for one in triples if self._is_looked_at(one))
+        """The statements that a shape can look at, in rdflib's terms. Where there are too many values, one too many is kept."""
+        looked_at = self._without_surplus(one for one in triples if self._is_looked_at(one))
+        return _Statements((_term(one.subject), _term(one.predicate), self._value(one)) for one in looked_at)
+
+    def _without_surplus(self, triples: Iterable[ox.Triple]) -> Iterator[ox.Triple]:
+        seen: Counter[tuple[str, str]] = Counter()
+        for triple in dict.fromkeys(triples):
+            place = (str(triple.subject), triple.predicate.value)
+            seen[place] += 1
+            if seen[place] - 1 <= self._most.get(place[1], sys.maxsize):
+                yield triple
 
     def _is_looked_at(self, triple: ox.Triple) -> bool:
         return triple.predicate.value in self._looked_at and not isinstance(triple.subject, ox.BlankNode)
@@ -120,20 +142,22 @@ class _Shapes:
         """pySHACL raises when it is to compare a blank node, where SHACL says that it cannot be compared; for an IRI it does say so."""
         if isinstance(triple.object, ox.BlankNode) and triple.predicate.value in self._comparable:
             return rdflib.URIRef(str(triple.object))
-        return _term(triple.object)
+        value: Node = _term(triple.object)
+        return value
 
     def results(self, raw: Iterable[RawResult], root: str) -> list[_Result]:
         """
         The results, one for each focus, path and message: those of the root first, then part by part, each in the order of the shape.
 
-        A comparison with a value that is wrong in itself is left out: it would only repeat that.
+        Left out is what only repeats another: a comparison with a value that is wrong in itself, and what a value lacks that should be
+        a node and is none.
         """
-        found = sorted((self._result(one, root) for one in raw), key=_rank)
+        found = sorted((one for one in (self._result(each, root) for each in raw) if isinstance(one.focus, rdflib.URIRef)), key=_rank)
         unique = {(one.focus, one.path, one.message): one for one in reversed(found)}
         wrong = {(one.focus, one.path) for one in found if one.component not in _COMPARISONS}
         return [one for one in found if unique.get((one.focus, one.path, one.message)) is one and not self._only_repeats(one, wrong)]
 
-    def _only_repeats(self, result: _Result, wrong: set[tuple[str, str]]) -> bool:
+    def _only_repeats(self, result: _Result, wrong: set[tuple[Node, str]]) -> bool:
         if result.component not in _COMPARISONS:
             return False
         return any((result.focus, path) in wrong for path in (result.path, self._compared[result.path]))
@@ -141,10 +165,11 @@ class _Shapes:
     def _result(self, raw: RawResult, root: str) -> _Result:
         _, node, triples = raw
         said = {predicate: _without_graph(value) for subject, predicate, value in triples if subject is node}
-        focus = str(said[SH.focusNode])
+        focus = said[SH.focusNode]
         return _Result(
+            raw=raw,
             focus=focus,
-            place="" if focus == root else focus.rpartition("#")[2],
+            place="" if str(focus) == root else str(focus).rpartition("#")[2],
             path=str(said.get(SH.resultPath, "")),
             value=said.get(SH.value),
             message=str(said[SH.resultMessage]),
@@ -169,6 +194,24 @@ def _predicates_looked_at(graph: rdflib.Graph) -> Iterator[Node]:
         yield from graph.objects(None, property_)
 
 
+def _highest_counts(graph: rdflib.Graph) -> dict[str, int]:
+    """
+    Property → the most values that any node may have of it. A property of which some nodes may have any number is not there,
+    nor is the class, which counts for other constraints too.
+    """
+    counts: dict[tuple[Node, str], int] = {}
+    for owner, shape in graph.subject_objects(SH.property):
+        if set(graph.predicates(shape)) & _EXAMINING:
+            place = (owner, str(graph.value(shape, SH.path)))
+            most = graph.value(shape, SH.maxCount)
+            counts[place] = min(counts.get(place, sys.maxsize), sys.maxsize if most is None else int(str(most)))
+    paths = {path for _, path in counts} - {vocab.TYPE}
+    return {path: max(count for (_, one), count in counts.items() if one == path) for path in paths}
+
+
+_EXAMINING = frozenset(CONSTRAINT_PARAMETERS_MAP) - {SH.minCount}
+
+
 def _comparisons(graph: rdflib.Graph) -> Iterator[tuple[Node, Node]]:
     yield from graph.subject_objects(SH.lessThan)
     yield from graph.subject_objects(SH.lessThanOrEquals)
@@ -179,7 +222,9 @@ def _without_graph(value: Any) -> Any:
 
 
 def _rank(result: _Result) -> tuple[Any, ...]:
-    return (result.place != "", _by_number(result.focus), result.order, result.path, result.message, result.component, str(result.value))
+    """Of those that say the same the one that counts comes first, then the least value."""
+    told_once = (result.component != str(SH.MaxCountConstraintComponent), result.component, str(result.value))
+    return (result.place != "", _by_number(str(result.focus)), result.order, result.path, result.message, *told_once)
 
 
 def _by_number(text: str) -> list[tuple[int, str]]:
@@ -198,9 +243,9 @@ class _Told:
     clause: str
 
 
-def _violation(result: _Result, pointer: Pointer) -> _Told:
+def _tell(result: _Result, pointer: Pointer) -> _Told:
     value = _json_value(result.value)
-    violation = Violation(pointer(result.focus, result.path, value), result.path, _shortened(value), result.message)
+    violation = Violation(pointer(str(result.focus), result.path, value), result.path, _shortened(value), result.message)
     return _Told(violation, _place(result, violation.pointer) + result.message + _but(result, violation.value))
 
 
@@ -212,19 +257,19 @@ def _place(result: _Result, pointer: str) -> str:
 
 def _but(result: _Result, value: Any) -> str:
     if result.component == str(SH.MaxCountConstraintComponent):
-        return " (it is given more than once)"
-    if value is None or result.component in _COMPARISONS or str(result.value).startswith(result.focus + "#"):
+        return " (it is given too often)"
+    if value is None or result.component in _COMPARISONS or str(result.value).startswith(f"{result.focus}#"):
         return ""
     return f" (not {orjson.dumps(value).decode()})"
 
 
-def _detail(told: Sequence[_Told]) -> str:
-    """A sentence that says what is wrong, without the list."""
+def _detail(told: Sequence[_Told], count: int) -> str:
+    """A sentence that says what is wrong, for those who do not look at the list."""
     clauses = "; ".join(one.clause for one in told[:MOST_IN_DETAIL])
-    if len(told) == 1:
+    if count == 1:
         return f"{clauses}."
-    more = f"; and {len(told) - MOST_IN_DETAIL} more" if len(told) > MOST_IN_DETAIL else ""
-    return f"{len(told)} things are wrong: {clauses}{more}."
+    more = f"; and {count - MOST_IN_DETAIL} more" if count > MOST_IN_DETAIL else ""
+    return f"{count} things are wrong: {clauses}{more}."
 
 
 def _json_value(node: Node | None) -> Any:
@@ -249,8 +294,17 @@ def _whole(text: str) -> int | str:
     return int(text) if len(text) <= 15 else text
 
 
+def _fraction(text: str) -> float | str:
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    return number if math.isfinite(number) else text
+
+
 _NATIVE: dict[str, Callable[[str], Any]] = {
     vocab.INTEGER: _whole,
+    vocab.DOUBLE: _fraction,
     vocab.BOOLEAN: lambda text: text in ("true", "1"),
 }
 
@@ -270,6 +324,7 @@ class _Statements(rdflib.Graph):
 
     def __init__(self, triples: Iterable[Statement]) -> None:
         super().__init__(bind_namespaces="none")
+        self.namespace_manager = _NoPrefixes()  # type: ignore[assignment]
         self._about: dict[Node, dict[Node, dict[Node, None]]] = {}
         for triple in triples:
             self.add(triple)
@@ -279,12 +334,12 @@ class _Statements(rdflib.Graph):
         self._about.setdefault(subject, {}).setdefault(predicate, {})[value] = None
         return self
 
-    def objects(self, subject: Any = None, predicate: Any = None, unique: bool = False) -> Iterator[Node]:
+    def objects(self, subject: Any = None, predicate: Any = None, unique: bool = False) -> Iterator[Node]:  # type: ignore[override]
         if subject is None or predicate is None:
-            return iter([value for _, _, value in self.triples((subject, predicate, None))])
+            return super().objects(subject, predicate, unique)
         return iter(self._about.get(subject, _NOTHING).get(predicate, _NOTHING))
 
-    def triples(self, triple: tuple[Any, Any, Any]) -> Iterator[Statement]:
+    def triples(self, triple: tuple[Any, Any, Any]) -> Iterator[Statement]:  # type: ignore[override]
         subject, predicate, value = triple
         for one in [subject] if subject is not None else list(self._about):
             said = self._about.get(one, _NOTHING)
@@ -295,25 +350,41 @@ class _Statements(rdflib.Graph):
 _NOTHING: dict[Any, Any] = {}
 
 
-class _ShapesGraph(ShapesGraph):  # type: ignore[misc]
-    """pySHACL's shapes, from which it asks for constraints alone: it compares each property of a shape with each of its forty parameters."""
+class _NoPrefixes:
+    """In place of rdflib's namespace manager: pySHACL writes a text for each result, and nobody reads it."""
+
+    def bind(self, *_: Any, **__: Any) -> None:
+        """Forgets the prefix."""
+
+    def normalizeUri(self, iri: str) -> str:
+        return f"<{iri}>"
+
+    def namespaces(self) -> Iterator[tuple[str, str]]:
+        return iter(())
+
+
+class _ShapesGraph(ShapesGraph):
+    """
+    pySHACL's shapes, which it asks for what is said of a shape in order to find the constraints: it compares every property with its
+    forty parameters, one after the other. It is told of constraints alone.
+    """
+
+    def __init__(self, graph: rdflib.Graph) -> None:
+        super().__init__(graph)
+        self._constraints: dict[Node, list[tuple[Node, Node]]] = {}
+        for shape, property_, value in graph.triples((None, None, None)):
+            if property_ in CONSTRAINT_PARAMETERS_MAP:
+                self._constraints.setdefault(shape, []).append((property_, value))
 
     def predicate_objects(self, subject: Node) -> list[tuple[Node, Node]]:
-        known = self._constraints.get(subject)
-        if known is None:
-            known = self._constraints[subject] = [pair for pair in self.graph.predicate_objects(subject) if pair[0] in CONSTRAINT_PARAMETERS_MAP]
-        return known
-
-    @cached_property
-    def _constraints(self) -> dict[Node, list[tuple[Node, Node]]]:
-        return {}
+        return self._constraints.get(subject, [])
 
 
 def _shape_value(statement: ox.Quad) -> Node:
     """XPath's `$`, which SHACL's patterns are written with, is the very end; Python's would let one more line feed pass."""
-    term = _term(statement.object)
-    if statement.predicate.value == str(SH.pattern) and term.endswith("$"):
-        return rdflib.Literal(term.removesuffix("$") + r"\Z")
+    term: Node = _term(statement.object)
+    if statement.predicate.value == str(SH.pattern) and str(term).endswith("$"):
+        return rdflib.Literal(str(term).removesuffix("$") + r"\Z")
     return term
 
 

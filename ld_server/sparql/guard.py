@@ -9,13 +9,14 @@ a query passes when none of them shows a SERVICE clause. The grammar is judged b
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 from urllib.parse import urljoin
 
 from ld_server.domain.errors import InvalidParameter, QueryRefused
+from ld_server.sparql.port import Dataset
 
 
 class Form(Enum):
@@ -34,11 +35,22 @@ class Form(Enum):
 
 @dataclass(frozen=True)
 class QueryForm:
-    """What a query asks for, and the dataset its own clauses choose: absolute IRIs from FROM and from FROM NAMED."""
+    """What a query asks for, and the dataset that its own FROM clauses choose, by absolute IRIs; None when it has none."""
 
     form: Form
-    default_graphs: tuple[str, ...] = ()
-    named_graphs: tuple[str, ...] = ()
+    dataset: Dataset | None = None
+
+    def dataset_given(self, default_graphs: Sequence[str], named_graphs: Sequence[str]) -> Dataset | None:
+        """
+        The dataset to be used: that of the request wins over that of the query (SPARQL 1.1 Protocol, 2.1.4).
+
+        Raises InvalidParameter for a name that is no absolute IRI.
+        """
+        if default_graphs or named_graphs:
+            for name in (*default_graphs, *named_graphs):
+                _refuse_relative(name)
+            return Dataset(tuple(default_graphs), tuple(named_graphs))
+        return self.dataset
 
 
 def check(query: str) -> QueryForm:
@@ -86,7 +98,7 @@ _MOST_IN_ONE_TOKEN = 8
 """A name that says it more often is up to something, and would cost time that grows with its square."""
 
 _ESCAPE = re.compile(_CODE_POINT)
-_UPDATES = frozenset("INSERT DELETE LOAD CLEAR DROP CREATE ADD MOVE COPY WITH".split())
+_UPDATES = frozenset(["INSERT", "DELETE", "LOAD", "CLEAR", "DROP", "CREATE", "ADD", "MOVE", "COPY", "WITH"])
 
 
 @lru_cache(maxsize=512)
@@ -112,7 +124,8 @@ def _calls_service(text: str) -> bool:
     """
     Whether any way of reading the text shows a SERVICE clause.
 
-    Only `<` can be read in two ways: it opens an IRI, or it compares. Every position is looked at once, so the time is linear.
+    Two tokens can be read in two ways: `<` opens an IRI or compares, and three quotes open a long string or are an empty one
+    and the start of another. Every position is looked at once, so the time is linear.
     """
     ahead, seen = [0], set[int]()
     while ahead:
@@ -123,10 +136,12 @@ def _calls_service(text: str) -> bool:
         token = _token(text, position)
         if token.lastgroup in ("prefixed", "word") and _opens_service(text, token):
             return True
-        ahead.append(token.end())
-        if token.lastgroup == "iri":
-            ahead.append(position + 1)
+        ahead += [token.end(), *(position + length for opening, length in _OPENINGS.items() if token[0].startswith(opening))]
     return False
+
+
+_OPENINGS = {"<": len("<"), '"""': len('""'), "'''": len("''")}
+"""What can be read in two ways, and how much of it the shorter reading takes."""
 
 
 def _opens_service(text: str, token: re.Match[str]) -> bool:
@@ -147,6 +162,14 @@ def _token(text: str, position: int) -> re.Match[str]:
     return token
 
 
+_ABSOLUTE_IRI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\x00-\x20<>\"{}|^`\\]+")
+
+
+def _refuse_relative(iri: str) -> None:
+    if not _ABSOLUTE_IRI.fullmatch(iri):
+        raise InvalidParameter(f"A graph is named by an absolute IRI, not by {iri[:80]!r}.", parameter="query")
+
+
 class _Header:
     """Reads what stands before the pattern of a query: base, prefixes, form and dataset clauses."""
 
@@ -162,7 +185,7 @@ class _Header:
         for word in self._words():
             if word == "FROM":
                 self._dataset_clause(default, named)
-        return QueryForm(form, tuple(default), tuple(named))
+        return QueryForm(form, Dataset(tuple(default), tuple(named)) if default or named else None)
 
     def _form(self) -> Form:
         for word in self._words():
@@ -171,7 +194,9 @@ class _Header:
             if word in _UPDATES:
                 raise QueryRefused(f"{word} is not allowed: this endpoint only reads.", keyword=word)
             if word not in self._declarations:
-                raise InvalidParameter(f"A query cannot begin with {word[:40]}; SELECT, ASK, CONSTRUCT or DESCRIBE is needed.", parameter="query")
+                raise InvalidParameter(
+                    f"A query cannot begin with {word[:40]}; SELECT, ASK, CONSTRUCT or DESCRIBE is needed.", parameter="query"
+                )
             self._declarations[word](self)
         raise InvalidParameter("There is no query: SELECT, ASK, CONSTRUCT or DESCRIBE is needed.", parameter="query")
 
@@ -196,8 +221,7 @@ class _Header:
         if token[1].upper() == "NAMED":
             token, chosen = next(self._tokens, ("", "")), named
         iri = self._resolved(token)
-        if ":" not in iri:
-            raise InvalidParameter(f"FROM needs an absolute IRI, not {token[1][:80]}.", parameter="query")
+        _refuse_relative(iri or token[1])
         chosen.append(iri)
 
     def _resolved(self, token: tuple[str, str]) -> str:

@@ -23,6 +23,14 @@ class Limits:
     octets: int
 
 
+@dataclass(frozen=True)
+class Dataset:
+    """What a query sees: the merge of `default` as its default graph, and `named` by GRAPH (SPARQL 1.1, section 13)."""
+
+    default: tuple[str, ...]
+    named: tuple[str, ...]
+
+
 class SparqlStore(Protocol):
     """
     A set of named graphs that answers SPARQL queries.

@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,23 +12,19 @@ from pathlib import Path
 LAUNCHER = Path(__file__).with_name("launcher.py")
 
 
-def _nothing() -> None:
-    pass
-
-
 @dataclass(frozen=True)
 class Role:
     """
     A part of the service that runs as a process.
 
-    `is_ready()` tells whether it serves now and may block for a second or two; `before_start()` runs before every start.
+    `command()` gives the program and its arguments; it is asked before every start, and does what must be done before.
+    `is_ready()` tells whether it serves now and may block for a second or two.
     When the service stops, roles with a smaller `leaves` go first: what others call goes last.
     """
 
     name: str
-    command: tuple[str, ...]
+    command: Callable[[], Sequence[str]]
     is_ready: Callable[[], bool]
-    before_start: Callable[[], None] = _nothing
     environment: Mapping[str, str] = field(default_factory=dict)
     leaves: int = 1
 
@@ -71,12 +67,12 @@ class Child:
         return self._process.pid if self._process else None
 
     def start(self, now: float) -> None:
-        """Start the process. Raises OSError when there is no such program."""
-        self.role.before_start()
+        """Start the process. What goes wrong later is its end: see `buried`."""
+        command = self.role.command()
         read_end, self._lifeline = os.pipe()
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(LAUNCHER), str(os.getpid()), *self.role.command],
+                [sys.executable, "-I", "-S", str(LAUNCHER), str(os.getpid()), *command],
                 stdin=read_end,
                 env={**os.environ, **self.role.environment},
                 start_new_session=True,

@@ -52,23 +52,27 @@ def answers(host: str, port: int, path: str) -> bool:
 
 
 def _sparql(settings: Settings) -> Role:
-    port = free_port()
-    where = settings.data_dir / "run" / "sparql-url"
-    limit = str(math.ceil(settings.sparql_timeout))
-    graphs = str(private_directory(settings.data_dir / "graphs"))
-    return Role(
-        name="sparql",
-        command=(oxigraph(), "serve", "--location", graphs, "--bind", f"127.0.0.1:{port}", "--union-default-graph", "--timeout-s", limit),
-        before_start=lambda: _write(where, f"http://127.0.0.1:{port}\n"),
-        is_ready=lambda: answers("127.0.0.1", port, "/query?query=ASK%7B%7D"),
-        leaves=2,
-    )
+    """On a port that is free when it starts; the others read from a file which that is."""
+    address = settings.data_dir / "run" / "sparql-url"
+    server = oxigraph()
+
+    def command() -> tuple[str, ...]:
+        port = free_port()
+        graphs = private_directory(settings.data_dir / "graphs")
+        _write(address, f"http://127.0.0.1:{port}\n")
+        limit = str(math.ceil(settings.sparql_timeout))
+        return (server, "serve", "-l", str(graphs), "-b", f"127.0.0.1:{port}", "--union-default-graph", "--timeout-s", limit)
+
+    def is_ready() -> bool:
+        return answers("127.0.0.1", int(address.read_text(encoding="ascii").rpartition(":")[2]), "/query?query=ASK%7B%7D")
+
+    return Role(name="sparql", command=command, is_ready=is_ready, leaves=2)
 
 
 def _web(settings: Settings) -> Role:
     return Role(
         name="web",
-        command=_ourselves("web"),
+        command=lambda: ourselves("web"),
         environment=environment_of(settings),
         is_ready=lambda: answers(settings.host, settings.port, "/health/live"),
     )
@@ -76,16 +80,16 @@ def _web(settings: Settings) -> Role:
 
 def _worker(settings: Settings) -> Role:
     ready = worker_ready_file(settings)
-    return Role(
-        name="worker",
-        command=_ourselves("worker"),
-        environment=environment_of(settings),
-        before_start=lambda: ready.unlink(missing_ok=True),
-        is_ready=ready.exists,
-    )
+
+    def command() -> tuple[str, ...]:
+        ready.unlink(missing_ok=True)
+        return ourselves("worker")
+
+    return Role(name="worker", command=command, environment=environment_of(settings), is_ready=ready.exists)
 
 
-def _ourselves(command: str) -> tuple[str, ...]:
+def ourselves(command: str) -> tuple[str, ...]:
+    """A command of this very installation, wherever it is started: -P keeps the current directory off the module path."""
     return (sys.executable, "-P", "-m", "ld_server", command)
 
 

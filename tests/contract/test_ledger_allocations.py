@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.exc import IntegrityError
 
+from ld_server.domain.errors import StoreUnavailable
 from relational.allocations import AssetUnit, Blocking, DoubleBooking
 from relational.unit_of_work import Ledger
 from tests.contract.rows import FRIDAY, MONDAY, THURSDAY, TUESDAY, WEDNESDAY, add_asset, add_item_type, add_rent_action, allocation, stage
@@ -216,6 +217,8 @@ def race(ledger: Ledger, threads: int, number: int, hold: bool) -> Counter[str]:
             ends["booked" if free else "nothing free"] += 1
         except DoubleBooking:
             ends["refused by the database"] += 1
+        except StoreUnavailable:
+            ends["gave way in a deadlock"] += 1
 
     window = MONDAY + number * MINUTE
     running = [threading.Thread(target=run, args=(number * threads + mine,)) for mine in range(threads)]
@@ -233,13 +236,14 @@ def test_two_writers_never_hand_out_the_last_unit_twice(ledger: Ledger) -> None:
 
 
 def test_without_a_hold_the_database_still_refuses_the_second(ledger: Ledger) -> None:
+    """Two that insert at once wait for each other's end: Postgres may find the clash, or a deadlock, and lets one of them live."""
     stage(ledger)
     refused = 0
     for number in range(20):
         ends = race(ledger, 8, number, hold=False)
         assert ends["booked"] == 1
         assert sum(ends.values()) == 8
-        refused += ends["refused by the database"]
+        refused += ends["refused by the database"] + ends["gave way in a deadlock"]
     if ledger.engine.dialect.name == "postgresql":
         assert refused > 0
 

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from ld_server.domain.errors import StoreUnavailable
+from ld_server.domain.errors import InvalidParameter, StoreUnavailable
 from relational import engine as engine_module
 from relational.engine import normalised, open_engine, refusal_of
 from relational.unit_of_work import Ledger, open_ledger
@@ -98,6 +98,21 @@ def test_a_ledger_that_answers_says_so_and_can_be_used_after_closing(ledger: Led
     assert ledger.head("ra_1") is None
 
 
+@pytest.mark.parametrize("identifier", ["", "ra_1\x00", "ra_\ud800", "ra_é", "' OR 1=1 --", "%s", "?", "x" * 100_000])
+def test_the_hot_path_finds_nothing_under_strange_names(ledger: Ledger, identifier: str) -> None:
+    assert ledger.head(identifier) is None
+
+
+def test_a_value_that_cannot_be_compared_is_an_invalid_parameter_or_matches_nothing(ledger: Ledger) -> None:
+    with ledger.read() as uow:
+        assert uow.index.page("assets", [], 10**30, 1) == []
+    try:
+        with ledger.read() as uow:
+            assert uow.index.page("assets", [("location", "=", "\x00")], None, 1) == []
+    except InvalidParameter:
+        assert ledger.engine.dialect.name == "postgresql"
+
+
 @pytest.mark.parametrize("url", ["sqlite:////nowhere/at/all/ledger.db", "postgresql://nobody@127.0.0.1:1/nothing"])
 def test_a_database_that_is_not_there_is_an_unavailable_store(url: str) -> None:
     ledger = open_ledger(url)
@@ -106,6 +121,14 @@ def test_a_database_that_is_not_there_is_an_unavailable_store(url: str) -> None:
             attempt()
         assert "SELECT" not in refused.value.detail
         assert "nowhere" not in refused.value.detail
+    ledger.close()
+
+
+def test_a_ledger_without_a_schema_says_that_it_must_be_migrated(tmp_path: Path) -> None:
+    ledger = open_ledger(f"sqlite:///{tmp_path}/new.db")
+    for attempt in (ledger.ping, lambda: ledger.head("ra_1")):
+        with pytest.raises(StoreUnavailable, match="migrated"):
+            attempt()
     ledger.close()
 
 
@@ -118,15 +141,33 @@ def test_a_file_that_is_no_database_is_an_unavailable_store(tmp_path: Path) -> N
         ledger.head("ra_1")
 
 
-def test_a_writer_who_waits_too_long_is_told_that_the_store_is_busy(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine_module, "LOCK_MILLISECONDS", 100)
-    impatient = open_ledger(ledger.engine.url.render_as_string(hide_password=False))
+def test_a_writer_who_waits_too_long_is_told_that_the_store_is_busy(ledger: Ledger) -> None:
+    impatient = open_ledger(ledger.engine.url.render_as_string(hide_password=False), patience=0.1)
     with ledger.write() as uow:
         uow.documents.add(head("ra_1"), ALICE)
         with pytest.raises(StoreUnavailable) as refused, impatient.write() as other:
             other.documents.add(head("ra_1"), BOB)
         assert refused.value.retry_after == 1
     impatient.close()
+
+
+def test_a_writer_outside_the_line_is_met_by_the_lock_of_sqlite(sqlite_url: str) -> None:
+    ledger = open_ledger(sqlite_url, patience=0.1)
+    stranger = sqlite3.connect(ledger.engine.url.database or "", isolation_level=None)
+    stranger.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreUnavailable, match="locked"), ledger.write():
+        pass
+    stranger.close()
+    with ledger.write() as uow:
+        uow.facts.set("the line", "moves on")
+    ledger.close()
+
+
+def test_threads_in_line_are_told_when_it_does_not_move(sqlite_url: str) -> None:
+    ledger = open_ledger(sqlite_url, patience=0.1)
+    with ledger.write(), pytest.raises(StoreUnavailable, match="too long"), ledger.write():
+        pass
+    ledger.close()
 
 
 def test_connections_that_a_restart_has_cut_are_replaced(postgres_url: str) -> None:
@@ -189,8 +230,8 @@ def test_sqlite_is_opened_to_keep_what_it_is_given(sqlite_url: str, pragma: tupl
 
 def test_what_is_wrong_with_the_statement_is_no_outage(sqlite_url: str) -> None:
     ledger = open_ledger(sqlite_url)
-    with pytest.raises(OperationalError, match="unicorns"), ledger.write() as uow:
-        uow.facts._connection.execute(text("SELECT * FROM unicorns"))
+    with pytest.raises(OperationalError, match="unicorn"), ledger.write() as uow:
+        uow.facts._connection.execute(text("SELECT unicorn FROM facts"))
     ledger.close()
 
 
@@ -207,7 +248,7 @@ def test_urls_lead_to_the_driver_of_this_project(url: str, opened: str) -> None:
     assert str(normalised(url)) == opened
 
 
-@pytest.mark.parametrize("url", ["mysql://u@h/d", "sqlite://", "sqlite:///:memory:"])
+@pytest.mark.parametrize("url", ["mysql://u@h/d", "sqlite://", "sqlite:///:memory:", "sqlite:///file:x.db?mode=memory&uri=true"])
 def test_other_databases_are_refused(url: str) -> None:
     with pytest.raises(ValueError, match="ledger"):
         open_ledger(url)

@@ -4,6 +4,7 @@ import logging
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from time import perf_counter
 from urllib.parse import urljoin
 
@@ -20,7 +21,7 @@ from ld_server.domain.errors import ShapeViolation
 from ld_server.rdf import vocab
 from ld_server.rdf.contexts import Contexts
 from ld_server.rdf.published import data_directory
-from ld_server.rdf.validation import LONGEST_VALUE, Validator
+from ld_server.rdf.validation import LONGEST_VALUE, MOST_TOLD, Validator
 
 SHAPES = data_directory("shapes")
 VALIDATOR = Validator([SHAPES])
@@ -401,6 +402,7 @@ CASES = [
     Case("RentAction-agent-class or", "#agent", "rdf:type", "schema:Product", "agent must be a Person or an Organization",
          at=("", "schema:agent")),
     Case("RentAction-agent-identifier or", "#agent", "schema:identifier", None, "agent must have an identifier", at=("", "schema:agent")),
+    Case("RentAction-object maxCount", "", "schema:object", MANY_LINES, "object must be an item type"),
     Case("RentAction-object nodeKind", "", "schema:object", '"itemType_7"', "object must be an item type, such as itemType_7"),
     Case("RentAction-object node", "", "schema:object", "<asset_12>", "object must be an item type, such as itemType_7"),
     *quantity("RentAction", "", "rsv:requestedQuantity", "requestedQuantity", 1, 1_000_000_001),
@@ -450,7 +452,7 @@ CASES = [
     missing("LineItem", "#line-1", "rsv:requestedQuantity", "requestedQuantity"),
     *quantity("LineItem", "#line-1", "rsv:requestedQuantity", "requestedQuantity", 1, 1_000_001),
     *quantity("LineItem", "#line-1", "rsv:allocatedQuantity", "allocatedQuantity", 0, 1_000_001),
-    Case("LineItem-allocatedQuantity-limit lessThanOrEquals", "#line-1", "rsv:allocatedQuantity", "3", "must not be greater than requested"),
+    Case("LineItem-allocatedQuantity-limit lessThanOrEquals", "#line-1", "rsv:allocatedQuantity", "3", "must not be greater than"),
     *free_text("LineItem", "#line-1", "rsv:notes", "notes"),
     *json_value("LineItem", "#line-1"),
     # allocations
@@ -480,9 +482,10 @@ CASES = [
 
 def result_of(error: ShapeViolation, case: Case) -> bool:
     """Whether the SHACL report has a result of the very constraint of the case."""
-    by_shape = {t.subject for t in error.report if t.predicate.value == SH.sourceShape.toPython() and t.object.value == vocab.SHAPES + case.shape}
+    said = {(t.subject, t.predicate.value, getattr(t.object, "value", "")) for t in error.report}
+    results = {subject for subject, name, value in said if (name, value) == (vocab.SH + "sourceShape", vocab.SHAPES + case.shape)}
     component = vocab.SH + COMPONENTS[case.parameter]
-    return any(t.subject in by_shape and getattr(t.object, "value", "") == component for t in error.report)
+    return any((result, vocab.SH + "sourceConstraintComponent", component) in said for result in results)
 
 
 COMPONENTS = {
@@ -515,7 +518,8 @@ def test_every_constraint_of_every_shape_has_a_case() -> None:
         shapes.parse(file)
     nodes = set(shapes.subjects(RDF.type, SH.NodeShape)) | set(shapes.subjects(RDF.type, SH.PropertyShape))
     known = {str(SH[parameter]): parameter for parameter in COMPONENTS}
-    told_elsewhere = {str(SH[name]) for name in ("path", "name", "description", "order", "message", "property")} | {str(RDF.type)}
+    apart = ("path", "name", "description", "order", "message", "property", "targetClass", "targetSubjectsOf")
+    told_elsewhere = {str(SH[name]) for name in apart} | {str(RDF.type)}
     used = {(str(node).removeprefix(vocab.SHAPES), str(name)) for node in nodes for name in shapes.predicates(node)}
     assert {name for _, name in used} <= known.keys() | told_elsewhere, "a parameter of SHACL that COMPONENTS does not know"
     constraints = {f"{node} {known[name]}" for node, name in used if name in known}
@@ -564,7 +568,7 @@ def test_the_least_that_can_be_posted_conforms(kind: str) -> None:
 
 RIGHT = [
     *[("ItemType", "", "schema:sku", values) for values in ('"A"', '"9"', '"a.b_c-D"', f'"{"x" * 64}"')],
-    *[("ItemType", "", "schema:name", values) for values in ('"x"', f'"{"x" * 191}"', '"  padded "', '"時計 ⏱ ñ"', f'"{chr(0x1F600) * 191}"')],
+    *[("ItemType", "", "schema:name", values) for values in ('"x"', f'"{"x" * 191}"', '"  padded "', '"時計 ⏱ ñ"', f'"{"🚤" * 191}"')],
     *[("ItemType", "", "rsv:kind", values) for values in ("rsv:serialized", "rsv:fungible", "rsv:kit")],
     *[("ItemType", "", "rsv:isActive", values) for values in ("true", "false")],
     *[("ItemType", "", "rsv:capacityRule", values) for values in ("rsv:overlap", "rsv:peak")],
@@ -582,7 +586,10 @@ RIGHT = [
         ("RentAction", "", "schema:actionStatus", f"schema:{word}ActionStatus")
         for word in ("Potential", "Active", "Completed", "Failed")
     ],
-    *[("RentAction", "", "schema:startTime", time(text)) for text in ("1900-01-01T00:00:00Z", "2024-02-29T23:59:59.5Z", "2026-12-02T08:59:59.999999Z")],
+    *[
+        ("RentAction", "", "schema:startTime", time(text))
+        for text in ("1900-01-01T00:00:00Z", "2024-02-29T23:59:59.5Z", "2026-12-02T08:59:59.999999Z")
+    ],
     *[("RentAction", "", "schema:endTime", time(text)) for text in ("2026-12-01T09:00:00.000001Z", "2999-12-31T23:59:59Z")],
     *[("RentAction", "#line-1", "rsv:requestedQuantity", values) for values in ("1", "1000000")],
     *[("RentAction", "#line-1", "rsv:allocatedQuantity", values) for values in ("0", "2")],
@@ -665,14 +672,19 @@ def test_statements_of_other_vocabularies_are_welcome_everywhere(kind: str) -> N
 
 # --- what is wrong ----------------------------------------------------------------------------------------------------
 
-LINES = ("", '" "', '"a\\nb"', '"a\\n"', '"\\u0000"', '"\\u007F"', '"\\u0085"', '"\\t"', '"x"@en', "1", "true", "<http://x.example/>", "[]", '"x"^^ex:y')
+LINES = (
+    '""', '" "', '"a\\nb"', '"a\\n"', '"\\u0000"', '"\\u007F"', '"\\u0085"', '"\\t"', '"x"@en', "1", "true", "<http://x.example/>", "[]",
+    '"x"^^ex:y',
+)  # fmt: skip
 TIMES = (
     '"2026-12-01T09:00:00Z"', '"2026-12-01"^^xsd:date', '"2026-12-01T09:00:00Z"^^xsd:dateTimeStamp', "[]", "<http://x.example/>", "2026",
     *(
         time(text)
         for text in (
-            "", "tomorrow", "2026-12-01", "2026-12-01T09:00Z", "2026-12-01T09Z", "20261201T090000Z", "2026-W49-2T09:00:00Z", "2026-12-01 09:00:00Z",
-            "2026-12-01T09:00:00", "2026-12-01T09:00:00z", "2026-12-01T09:00:00+01:00", "2026-02-29T09:00:00Z", "2026-12-01T24:00:00Z",
+            "", "tomorrow", "2026-12-01", "2026-12-01T09:00Z", "2026-12-01T09Z", "20261201T090000Z", "2026-W49-2T09:00:00Z",
+            "2026-12-01 09:00:00Z",
+            "2026-12-01T09:00:00", "2026-12-01T09:00:00z", "2026-12-01T09:00:00+01:00", "2026-12-01T09:00:00-00:00", "2026-02-29T09:00:00Z",
+            "2026-12-01T24:00:00Z",
             "2026-12-01T09:60:00Z", "2026-12-01T09:00:60Z", " 2026-12-01T09:00:00Z", "2026-12-01T09:00:00Z\\n", "2026-12-01T09:00:00,5Z",
             "٢٠٢٦-12-01T09:00:00Z", "12026-12-01T09:00:00Z", "-2026-12-01T09:00:00Z", "0000-12-01T09:00:00Z",
         )
@@ -694,15 +706,17 @@ WRONG = {
         *(
             f'"{text}"^^xsd:duration'
             for text in (
-                "", "P", "PT", "P1DT", "-PT4H", "P1M", "P1Y", "P1W", "PT0.5S", "PT1.5H", "4H", "T4H", "P4H", "PT1M1H", "pt4h", "PT4H ", "PT4H\\n", "P٤D",
-                "P10000D", "PT100000H", "PT10000000M", "PT100000000S",
+                "", "P", "PT", "P1DT", "-PT4H", "P1M", "P1Y", "P1W", "PT0.5S", "PT1.5H", "4H", "T4H", "P4H", "PT1M1H", "pt4h", "PT4H ",
+                "PT4H\\n", "P٤D", "P10000D", "PT100000H", "PT10000000M", "PT100000000S",
             )
         ),
     ),
     ("ItemType", "", "schema:description"): ('"x"@en', "1", "[]", '"\\u0007"', '"a\\u0000b"', '"\\u001B[2J"', TOO_LONG_TEXT),
-    ("ItemType", "", "rsv:metadata"): ('"x"', "true", "[]", *(f'"{text}"^^rdf:JSON' for text in ("", "{", "{'a':1}", "NaN", "[1,]", "1 2"))),
+    ("ItemType", "", "rsv:metadata"): (
+        '"x"', "true", "[]", *(f'"{text}"^^rdf:JSON' for text in ("", "{", "{'a':1}", "NaN", "[1,]", "1 2")),
+    ),
     ("ItemType", "", "schema:dateCreated"): TIMES,
-    ("Asset", "", "schema:isVariantOf"): ('"itemType_7"', "[]", "<asset_12>", "<http://elsewhere.example/itemType_7>", "<itemType_8>", "<>"),
+    ("Asset", "", "schema:isVariantOf"): ('"itemType_7"', "[]", "<asset_12>", "<http://x.example/itemType_7>", "<itemType_8>", "<>"),
     ("Asset", "", "rsv:assetTag"): (*LINES, TOO_LONG_TAG),
     ("Asset", "", "schema:serialNumber"): (*LINES, TOO_LONG_TAG),
     ("Asset", "", "rsv:status"): ('"available"', "rsv:Available", "rsv:pending", "[]"),
@@ -730,7 +744,13 @@ WRONG = {
     ("RentAction", "#agent", "schema:name"): (*LINES, LONG),
     ("RentAction", "#agent", "schema:email"): (
         "1", "[]", "<mailto:a@b.example>",
-        *(f'"{text}"' for text in ("", "alice", "alice@", "@b.example", "a@b", "a b@c.example", "a@b@c.example", "a@b..example", "a@.example", "a@b.example\\n")),
+        *(
+            f'"{text}"'
+            for text in (
+                "", "alice", "alice@", "@b.example", "a@b", "a b@c.example", "a@b@c.example", "a@b..example", "a@.example",
+                "a@b.example\\n",
+            )
+        ),
     ),
     ("RentAction", "#alloc_9", "rsv:status"): ('"allocated"', "rsv:pending", "rsv:inUse", "[]"),
     ("RentAction", "#alloc_9", "rsv:quantity"): (*QUANTITIES, "0"),
@@ -750,8 +770,10 @@ def test_each_wrong_value_of_each_field_is_refused_where_it_stands(
 
 
 EVERY_PLACE = [(kind, subject, name) for kind in ROOTS for subject, said in WHOLE[kind]().items() for name in said if name != "rdf:type"]
-DATATYPES = ("xsd:string", "xsd:integer", "xsd:boolean", "xsd:dateTime", "xsd:duration", "xsd:double", "xsd:decimal", "xsd:date", "rdf:JSON",
-             "rdf:XMLLiteral", "rdf:HTML", "xsd:hexBinary", "xsd:gYear", "ex:unknown")  # fmt: skip
+DATATYPES = (
+    "xsd:string", "xsd:integer", "xsd:boolean", "xsd:dateTime", "xsd:duration", "xsd:double", "xsd:decimal", "xsd:date", "rdf:JSON",
+    "rdf:XMLLiteral", "rdf:HTML", "xsd:hexBinary", "xsd:gYear", "ex:unknown",
+)  # fmt: skip
 
 
 @settings(max_examples=300, deadline=None)
@@ -769,7 +791,7 @@ def test_no_literal_whatever_makes_the_validator_fail(place: tuple[str, str, str
 @pytest.mark.parametrize("kind", ROOTS)
 def test_a_node_about_which_nothing_is_said_lacks_all_that_is_required(kind: str) -> None:
     error = refusal(kind, {})
-    assert len(error.violations) == len([name for name in REQUIRED[kind][""]])
+    assert len(error.violations) == len(REQUIRED[kind][""])
 
 
 # --- how it is told ---------------------------------------------------------------------------------------------------
@@ -811,17 +833,33 @@ def test_the_sentence_is_of_use_on_its_own() -> None:
     assert sentence(with_change(reservation(), "", "schema:endTime", None)) == "endTime is required."
     assert sentence(with_change(reservation(), "#agent", "rdf:type", None)) == "agent must be a Person or an Organization."
     assert sentence(mess()) == (
-        "5 things are wrong: status must be one of draft, pending, approved, rejected, cancelled, fulfilled (it is given more than once); "
+        "5 things are wrong: status must be one of draft, pending, approved, rejected, cancelled, fulfilled (it is given too often); "
         'endTime must be after startTime; priority must be one of low, normal, high, urgent (not "high"); and 2 more.'
     )
+
+
+def test_a_text_in_place_of_a_part_is_not_asked_for_what_the_part_would_have() -> None:
+    told = refusal("RentAction", with_change(reservation(), "", "rsv:lineItem", '"itemType_7"')).violations
+    assert [one.path for one in told] == [vocab.LINE_ITEMS]
+
+
+def test_a_refusal_lists_no_more_than_can_be_read_and_says_how_many_there_are() -> None:
+    things = many_lines(500)
+    for number in range(1, 301):
+        things[f"#line-{number}"] = {**things[f"#line-{number}"], "rsv:requestedQuantity": "0"}
+    error = refusal("RentAction", things)
+    assert len(error.violations) == MOST_TOLD
+    assert error.detail.startswith("300 things are wrong: ")
+    assert error.detail.endswith("; and 297 more.")
 
 
 def test_the_sentence_says_in_which_part_a_value_is_wrong() -> None:
     things = graph("RentAction", with_change(least("RentAction"), "#line-1", "rsv:requestedQuantity", "0"))
     words = "requestedQuantity must be a whole number of at least 1 and at most 1000000 (not 0)."
     for pointer, where in ((None, "line-1: "), ("/lineItems/0/requestedQuantity", "lineItems/0: "), ("/requestedQuantity", "")):
+        tell = None if pointer is None else lambda focus, path, value, pointer=pointer: pointer
         with pytest.raises(ShapeViolation) as caught:
-            VALIDATOR.check(things, ROOTS["RentAction"], vocab.SHAPES + "RentAction", pointer and (lambda f, p, v, pointer=pointer: pointer))
+            VALIDATOR.check(things, ROOTS["RentAction"], vocab.SHAPES + "RentAction", tell)
         assert caught.value.detail == where + words
         assert caught.value.violations[0].pointer == (pointer or "")
 
@@ -830,6 +868,8 @@ def test_the_sentence_says_in_which_part_a_value_is_wrong() -> None:
     ("values", "value"),
     [
         ("0", 0),
+        ("2.5e0", 2.5),
+        ('"INF"^^xsd:double', "INF"),
         ('"ten"', "ten"),
         ("true", True),
         ("rsv:many", "many"),
@@ -889,7 +929,7 @@ def test_threads_do_not_get_into_each_others_way() -> None:
 def test_a_web_of_blank_nodes_is_not_spelled_out() -> None:
     layers = [[ox.BlankNode() for _ in range(30)] for _ in range(12)]
     known = ox.NamedNode(vocab.STATUS)
-    web = [ox.Triple(one, known, other) for above, below in zip(layers, layers[1:], strict=False) for one in above for other in below]
+    web = [ox.Triple(one, known, other) for above, below in pairwise(layers) for one in above for other in below]
     triples = graph("RentAction", with_change(reservation(), "", "schema:startTime", None))
     triples.append(ox.Triple(ox.NamedNode(ROOTS["RentAction"]), ox.NamedNode(vocab.START_TIME), layers[0][0]))
     started = perf_counter()
@@ -906,6 +946,22 @@ def test_patterns_take_long_texts_in_their_stride() -> None:
     assert perf_counter() - started < 2
 
 
+def test_more_values_than_a_property_may_have_do_not_cost_more() -> None:
+    numbers = ", ".join(str(number) for number in range(2000))
+    things = {"": {**reservation()[""], **dict.fromkeys(("rsv:priority", "schema:startTime", "rsv:status", "schema:purpose"), numbers)}}
+    things[""]["rsv:lineItem"] = ", ".join(f"<#line-{number}>" for number in range(5000))
+    started = perf_counter()
+    error = refusal("RentAction", things)
+    assert perf_counter() - started < 3
+    assert {vocab.PRIORITY, vocab.START_TIME, vocab.STATUS, vocab.PURPOSE, vocab.LINE_ITEMS} <= {one.path for one in error.violations}
+
+
+def test_a_node_may_have_any_number_of_classes() -> None:
+    types = ", ".join(f"ex:Type{number}" for number in range(50))
+    check("RentAction", with_change(reservation(), "#agent", "rdf:type", f"{types}, schema:Person"))
+    check("ItemType", with_change(item_type(), "", "rdf:type", f"{types}, schema:Product"))
+
+
 def test_a_subclass_that_the_sender_invents_does_not_count() -> None:
     things = with_change(reservation(), "#agent", "rdf:type", "ex:Robot")
     refusal("RentAction", {**things, "https://vocabulary.example/Robot": {"rdfs:subClassOf": "schema:Person"}})
@@ -915,23 +971,30 @@ def test_a_subclass_that_the_sender_invents_does_not_count() -> None:
 
 
 def as_others_judge(kind: str, things: Mapping[str, Mapping[str, str]]) -> bool:
-    """The verdict of pySHACL on the published files and the plain graph, with nothing of ours in between."""
+    """
+    The verdict of pySHACL on the published files and the plain graph as rdflib reads it, with nothing of ours in between.
+
+    The shapes say themselves what they are about.
+    """
     shapes = rdflib.Graph()
     for file in SHAPES.glob("*.ttl"):
         shapes.parse(file)
-    shapes.add((rdflib.URIRef(vocab.SHAPES + kind), SH.targetNode, rdflib.URIRef(ROOTS[kind])))
     conforms, _, _ = pyshacl.validate(rdflib.Graph().parse(data=turtle(kind, things), format="turtle"), shacl_graph=shapes)
     return bool(conforms)
 
 
 @pytest.mark.parametrize("kind", ROOTS)
-def test_the_published_files_alone_take_what_we_take(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rdflib, "NORMALIZE_LITERALS", False)  # else rdflib rewrites the times before pySHACL sees them
+def test_the_published_files_alone_take_what_we_take(kind: str) -> None:
     assert as_others_judge(kind, WHOLE[kind]())
     assert as_others_judge(kind, least(kind))
 
 
-ALIKE = [case for case in CASES if not case.alone and case.parameter in ("minCount", "in", "class", "or", "node", "lessThan", "lessThanOrEquals")]
+SAME_IN_PYTHON = {"minCount", "in", "class", "or", "node", "lessThan", "lessThanOrEquals"}
+REWRITTEN = {"ItemType-isActive in", "RentAction-isAsap in"}
+"""What rdflib makes canonical while it reads, so that there is nothing left to refuse."""
+NO_TARGET = {"ItemType-code-missing minCount", "Asset-isVariantOf-missing minCount", "RentAction class"}
+"""What takes away the very thing by which the shape finds its node."""
+ALIKE = [case for case in CASES if not case.alone and case.parameter in SAME_IN_PYTHON and case.constraint not in REWRITTEN | NO_TARGET]
 
 
 @pytest.mark.parametrize("case", ALIKE, ids=lambda case: case.constraint)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import re
 import sys
 import urllib.error
@@ -28,7 +29,7 @@ def environment(**settings: str) -> dict[str, str]:
 
 def some_port() -> int:
     """A port nobody listens on, apart from the ones the supervisor takes for its own children."""
-    return free_port(10_000, 19_000)
+    return free_port(random.randrange(10_000, 18_000), 19_000)
 
 
 @dataclass

@@ -35,6 +35,11 @@ def _leave(place: Path, name: str) -> None:
     sys.exit(0)
 
 
+def command(place: Path, name: str) -> tuple[str, ...]:
+    (place / f"{name}.pid").unlink(missing_ok=True)
+    return (*QUICK, __file__, "child", str(place), name)
+
+
 def household(place: Path, names: list[str]) -> None:
     from ld_server.supervisor.children import Patience, Role
     from ld_server.supervisor.watch import StartFailed, Watch, notice
@@ -42,8 +47,7 @@ def household(place: Path, names: list[str]) -> None:
     roles = [
         Role(
             name=name,
-            command=(*QUICK, __file__, "child", str(place), name),
-            before_start=lambda name=name: (place / f"{name}.pid").unlink(missing_ok=True),
+            command=lambda name=name: command(place, name),
             is_ready=lambda name=name: (place / f"{name}.pid").exists(),
             leaves=2 if name == "last" else 1,
         )

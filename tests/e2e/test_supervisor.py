@@ -115,6 +115,8 @@ def test_a_child_that_does_not_listen_is_killed_after_the_grace(household, tmp_p
 
     assert up.stop() == 0
     all_gone([stubborn])
+    assert "stubborn did not stop by itself and is killed" in up.err
+    assert "one did not stop" not in up.err
 
 
 def test_a_second_signal_does_not_wait(household, tmp_path):

@@ -29,6 +29,7 @@ def test_ctrl_c_stops_every_child_and_a_second_start_finds_everything_again(tmp_
         assert len(family) >= 4  # SPARQL store, web server with a process of its own, worker
         all_gone(family)
         assert "Stopped." in first.banner
+        assert "did not stop by itself" not in first.running.err
 
     with up(data, port) as second:
         assert second.new_key is None
@@ -122,6 +123,9 @@ def test_a_data_directory_in_use_and_a_rebase_of_it_are_refused(tmp_path):
         ({"LD_SPARQL_URL": "memory:"}, "LD_SPARQL_URL=memory:"),
         ({"LD_PROT": "8000"}, "unknown setting LD_PROT"),
         ({"LD_PORT": "eight"}, "LD_PORT must be a int, not 'eight'"),
+        ({"LD_LOG_LEVEL": "CHATTY"}, "LD_LOG_LEVEL must be one of CRITICAL"),
+        ({"LD_HUEY_URL": "amqp://localhost"}, "LD_HUEY_URL must start with one of sqlite:"),
+        ({"LD_SPARQL_URL": "gopher://localhost"}, "LD_SPARQL_URL must start with one of memory:"),
         ({"LD_HOST": "192.0.2.1"}, "cannot listen on 192.0.2.1"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -96,6 +97,14 @@ def open_site(parts: Parts) -> Site:
             site.keys[str(name)] = keys.new_text()
             keys.add(uow, site.keys[str(name)], str(name), [] if name == "reader" else [name], parts.now())
     return site
+
+
+@pytest.fixture
+def either_site(database_url: str, tmp_path: Path) -> Iterator[Site]:
+    """The application over a ledger on each engine in turn."""
+    parts = build(Settings(data_dir=tmp_path, database_url=database_url, sparql_url="memory:"))
+    yield open_site(parts)
+    parts.close()
 
 
 @pytest.fixture

@@ -14,7 +14,8 @@ from ld_server.rdf import vocab
 from tests import factories
 from tests.http.conftest import ASSETS, ITEM_TYPES, LD_JSON, RESERVATIONS, Site, problem
 
-JSON, TURTLE = "application/json", "text/turtle"
+JSON, TURTLE, XML = "application/json", "text/turtle", "application/rdf+xml"
+EVIL = "https://evil.example/context.jsonld"
 
 
 def deep(levels: int) -> bytes:
@@ -40,16 +41,16 @@ BODIES = [
     ("nested beyond the limit", JSON, deep(200), "malformed-body", 400),
     ("nested beyond everything", JSON, deep(100_000), "malformed-body", 400),
     ("arrays nested beyond everything", JSON, b"[" * 500_000, "malformed-body", 400),
-    ("a remote context", LD_JSON, with_context("https://evil.example/context.jsonld"), "unknown-context", 400),
+    ("a remote context", LD_JSON, with_context(EVIL), "unknown-context", 400),
     ("a remote context on loopback", LD_JSON, with_context("http://127.0.0.1:9/context.jsonld"), "unknown-context", 400),
-    ("a remote context among others", LD_JSON, with_context(["https://schema.org", "https://evil.example/"]), "unknown-context", 400),
-    ("a remote context inside", LD_JSON, with_context({"x": {"@id": "urn:x", "@context": "https://evil.example/"}}), "unknown-context", 400),
-    ("an imported context", LD_JSON, with_context({"@version": 1.1, "@import": "https://evil.example/"}), "unknown-context", 400),
+    ("a remote context among others", LD_JSON, with_context(["https://schema.org", EVIL]), "unknown-context", 400),
+    ("a remote context inside", LD_JSON, with_context({"x": {"@id": "urn:x", "@context": EVIL}}), "unknown-context", 400),
+    ("an imported context", LD_JSON, with_context({"@version": 1.1, "@import": EVIL}), "unknown-context", 400),
     ("a file as a context", LD_JSON, with_context("file:///etc/passwd"), "unknown-context", 400),
     ("Turtle that is none", TURTLE, b"this is not turtle", "malformed-body", 400),
     ("Turtle cut off", TURTLE, b"<> a <http://schema.org/RentAction", "malformed-body", 400),
-    ("RDF/XML with an entity bomb", "application/rdf+xml", b'<?xml version="1.0"?><!DOCTYPE a [<!ENTITY b "bbbb">]><a>&b;</a>', "malformed-body", 400),
-    ("RDF/XML that reads a file", "application/rdf+xml", b'<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/passwd">]><a>&b;</a>', "malformed-body", 400),
+    ("RDF/XML with an entity bomb", XML, b'<!DOCTYPE a [<!ENTITY b "bbbb">]><a>&b;</a>', "malformed-body", 400),
+    ("RDF/XML that reads a file", XML, b'<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/passwd">]><a>&b;</a>', "malformed-body", 400),
     ("N-Triples that are none", "application/n-triples", b"<a> <b>", "malformed-body", 400),
     ("no media type", None, b"{}", "unsupported-media-type", 415),
     ("plain text", "text/plain", b"{}", "unsupported-media-type", 415),
@@ -133,14 +134,14 @@ def test_a_length_that_is_not_true_is_refused(site: Site, environment: dict[str,
 
 
 VALUES = [
-    ("the end before the start", {"endTime": "2027-02-28T08:00:00Z"}, "shape-violation", "/endTime"),
-    ("the end at the start", {"endTime": "2027-03-01T08:00:00Z"}, "shape-violation", "/endTime"),
+    ("the end before the start", {"endTime": "2027-02-28T08:00:00Z"}, "shape-violation", "/startTime"),
+    ("the end at the start", {"endTime": "2027-03-01T08:00:00Z"}, "shape-violation", "/startTime"),
     ("a time without a zone", {"startTime": "2027-03-01T08:00:00"}, "shape-violation", "/startTime"),
     ("a time that is none", {"startTime": "tomorrow"}, "shape-violation", "/startTime"),
     ("the 30th of February", {"startTime": "2027-02-30T08:00:00Z"}, "shape-violation", "/startTime"),
     ("a time that is a number", {"startTime": 1772352000}, "shape-violation", "/startTime"),
-    ("no end", {"endTime": None}, "shape-violation", ""),
-    ("nobody", {"agent": None}, "shape-violation", ""),
+    ("no end", {"endTime": None}, "shape-violation", "/endTime"),
+    ("nobody", {"agent": None}, "shape-violation", "/agent"),
     ("no units", {"requestedQuantity": 0}, "shape-violation", "/requestedQuantity"),
     ("fewer than no units", {"requestedQuantity": -1}, "shape-violation", "/requestedQuantity"),
     ("half a unit", {"requestedQuantity": 1.5}, "shape-violation", "/requestedQuantity"),
@@ -199,10 +200,11 @@ def test_a_shape_violation_is_the_shacl_report_when_rdf_is_accepted(site: Site, 
     assert answer.headers["content-type"].split(";")[0] == accept
     types = {quad.object.value for quad in parse(answer.content, RdfFormat.from_media_type(accept)) if quad.predicate.value == vocab.TYPE}
     assert {vocab.SH + "ValidationReport", vocab.SH + "ValidationResult"} <= types
-    assert "/new-" not in answer.text, "the placeholder of a resource that does not exist is told"
 
 
-@pytest.mark.parametrize("accept", [None, "", "*/*", "application/json", "application/problem+json", "application/json, text/turtle;q=0.9"])
+@pytest.mark.parametrize(
+    "accept", [None, "", "*/*", "application/json", "application/ld+json, application/problem+json", "application/json, text/turtle;q=0.9"]
+)
 def test_a_shape_violation_is_a_problem_document_otherwise(site: Site, accept: str | None) -> None:
     site.item_type()
     problem(site.post(RESERVATIONS, WRONG, **({} if accept is None else {"Accept": accept})), "shape-violation", 422)
@@ -232,8 +234,8 @@ PARAMETERS = [
 
 
 @pytest.mark.parametrize(("path", "query", "suggestion"), PARAMETERS)
-def test_a_query_that_cannot_be_answered_is_refused(site: Site, path: str, query: str, suggestion: str | None) -> None:
-    found = problem(site.get(path, query=query), "invalid-parameter", 400)
+def test_a_query_that_cannot_be_answered_is_refused(either_site: Site, path: str, query: str, suggestion: str | None) -> None:
+    found = problem(either_site.get(path, query=query), "invalid-parameter", 400)
     if suggestion:
         assert found["suggestion"] == suggestion
 

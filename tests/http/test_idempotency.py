@@ -105,6 +105,7 @@ def test_while_the_first_is_still_running_the_second_is_told(on_postgres: Site, 
 
 
 def test_many_at_once_make_one(site: Site) -> None:
+    """SQLite has one writer at a time, so that the others wait for the answer instead of being told to come again."""
     barrier, answers = threading.Barrier(5), []
 
     def ask() -> None:

@@ -157,11 +157,20 @@ FILTERED = [
 
 
 @pytest.fixture(scope="module")
-def varied(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path) -> Iterator[Site]:
-    """A site with some of everything, read by all the filters."""
-    directory = tmp_path_factory.mktemp("varied")
-    shutil.copy(sqlite_template, directory / "ledger.db")
-    parts = build(Settings(data_dir=directory, sparql_url="memory:"))
+def sqlite_copy(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    return f"sqlite:///{shutil.copy(sqlite_template, tmp_path_factory.mktemp('varied') / 'ledger.db')}"
+
+
+@pytest.fixture(scope="module")
+def postgres_copy(postgres_server: Any) -> str:
+    return str(postgres_server.url(postgres_server.new_database()))
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def varied(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A site with some of everything, read by all the filters; on each engine in turn."""
+    url = request.getfixturevalue(f"{request.param}_copy")
+    parts = build(Settings(data_dir=tmp_path_factory.mktemp("data"), database_url=url, sparql_url="memory:"))
     site = open_site(parts)
     site.item_type("A")
     site.item_type("B", isActive=False)
@@ -236,3 +245,60 @@ def test_the_correlation_id_of_a_request_is_that_of_its_events(fleet: Site) -> N
 def test_addresses_come_from_the_settings_and_not_from_the_host_header(fleet: Site) -> None:
     answer = fleet.get(RESERVATIONS, Host="evil.example", X_Forwarded_Host="evil.example")
     assert "evil" not in answer.text + str(dict(answer.headers))
+
+
+SPELLINGS = {
+    "application/json": orjson.dumps(factories.reservation(description="Spring fair")),
+    LD_JSON: orjson.dumps(
+        {
+            "@context": "http://schema.org/",
+            "@type": "RentAction",
+            "https://w3id.org/ld-reservations#requestedQuantity": 1,
+            "object": {"@id": f"{BASE}{ITEM_TYPES}/itemType_1"},
+            "agent": {"@type": "Person", "identifier": "alice@example.org", "name": "Alice"},
+            "startTime": "2027-03-01T08:00:00Z",
+            "endTime": "2027-03-02T08:00:00Z",
+            "description": "Spring fair",
+        }
+    ),
+    "text/turtle": b"""
+        @prefix schema: <https://schema.org/> . @prefix rsv: <https://w3id.org/ld-reservations#> .
+        @prefix xsd: <http://www.w3.org/2001/XMLSchema#> .
+        <> a schema:RentAction ; schema:startTime "2027-03-01T08:00:00Z"^^xsd:dateTime ;
+           schema:endTime "2027-03-02T09:00:00+01:00"^^xsd:dateTime ;
+           schema:description "Spring fair" ; rsv:requestedQuantity 1 ; schema:object <itemType_1> ;
+           schema:agent [ a schema:Person ; schema:identifier "alice@example.org" ; schema:name "Alice" ] .""",
+    "application/rdf+xml": b"""<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#" xmlns:schema="http://schema.org/"
+           xmlns:rsv="https://w3id.org/ld-reservations#"><schema:RentAction>
+        <schema:startTime rdf:datatype="http://www.w3.org/2001/XMLSchema#dateTime">2027-03-01T08:00:00Z</schema:startTime>
+        <schema:endTime rdf:datatype="http://www.w3.org/2001/XMLSchema#dateTime">2027-03-02T08:00:00Z</schema:endTime>
+        <schema:description>Spring fair</schema:description> <schema:object rdf:resource="itemType_1"/>
+        <rsv:requestedQuantity rdf:datatype="http://www.w3.org/2001/XMLSchema#integer">1</rsv:requestedQuantity>
+        <schema:agent><schema:Person schema:identifier="alice@example.org" schema:name="Alice"/></schema:agent>
+        </schema:RentAction></rdf:RDF>""",
+}
+"""One reservation in the words of four sorts of clients."""
+
+
+@pytest.mark.parametrize("media_type", SPELLINGS)
+def test_one_reservation_may_be_written_in_many_ways(fleet: Site, media_type: str) -> None:
+    answer = fleet.post(RESERVATIONS, SPELLINGS[media_type], Content_Type=f"{media_type}; charset=utf-8")
+    assert answer.status_code == 201, answer.text
+    plain = fleet.post(RESERVATIONS, SPELLINGS["application/json"], Content_Type="application/json")
+    volatile = {"createdAt", "updatedAt"}
+    first, second = (
+        {key: value for key, value in orjson.loads(one.text.replace(one.json["identifier"], "ra")).items() if key not in volatile}
+        for one in (answer, plain)
+    )
+    assert first == second
+
+
+@pytest.mark.parametrize("kind", PATHS)
+@pytest.mark.parametrize("form", FORMATS, ids=lambda form: form.key)
+def test_what_is_given_can_be_posted_again(fleet: Site, kind: str, form: Format) -> None:
+    """A copy of a resource is a new one: what the service manages is not taken over."""
+    path = f"{PATHS[kind]}/{KINDS[kind].prefix}_1"
+    given = fleet.get(path, Accept=form.media_type).text.replace("TimerNode-v2", "TimerNode-v3")
+    answer = fleet.post(PATHS[kind], given.encode(), Content_Type=form.media_type)
+    assert answer.status_code == 201, answer.text
+    assert answer.json["identifier"] == f"{KINDS[kind].prefix}_2"

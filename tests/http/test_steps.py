@@ -14,8 +14,9 @@ UNIT_COUNT = 2
 
 
 @pytest.fixture
-def fleet(site: Site) -> Site:
-    """An item type with two units."""
+def fleet(either_site: Site) -> Site:
+    """An item type with two units, on each engine in turn."""
+    site = either_site
     item = site.item_type()
     for number in range(UNIT_COUNT):
         site.asset(item, assetTag=f"T-{number + 1}", serialNumber=f"SN-{number + 1}")

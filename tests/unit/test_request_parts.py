@@ -23,7 +23,9 @@ from ld_server.http.body import format_of, read_body, read_options
 from ld_server.http.conversation import Conversation, access_line
 from ld_server.http.idempotency import fingerprint, key_of
 from ld_server.rdf.formats import FORMATS, JSON_LD, TURTLE
+from ld_server.settings import Settings
 
+SETTINGS = Settings(max_body_bytes=100_000)
 OPTIONS = {"allocationPolicy": ("hard_fail", "allow_under_allocation"), "reason": None}
 
 
@@ -87,10 +89,15 @@ def test_a_body_that_ends_early_is_malformed() -> None:
         read_body(request(CONTENT_LENGTH="10", **{"wsgi.input": Wire(b"abc")}), 4000)
 
 
-def test_a_connection_that_breaks_is_a_malformed_body() -> None:
+class BadChunk(Exception):
+    """As web servers raise them: below nothing that we know."""
+
+
+@pytest.mark.parametrize("error", [OSError("reset by peer, /some/path"), BadChunk("ZZ, /some/path")])
+def test_a_body_that_breaks_off_is_malformed(error: Exception) -> None:
     class Broken(io.BytesIO):
         def read(self, size: int | None = -1) -> bytes:
-            raise OSError("reset by peer, /some/path")
+            raise error
 
     with pytest.raises(MalformedBody) as refusal:
         read_body(request(CONTENT_LENGTH="10", **{"wsgi.input": Broken()}), 4000)
@@ -136,12 +143,12 @@ def test_other_content_types_are_refused_with_what_can_be_sent(content_type: str
 
 @pytest.mark.parametrize("body", [b"", b" \n"])
 def test_a_step_needs_no_body(body: bytes) -> None:
-    assert read_options(request(body), 4000, OPTIONS) == (b"", {})
+    assert read_options(request(body), SETTINGS, OPTIONS) == (b"", {})
 
 
 def test_a_step_takes_its_options() -> None:
     body = json.dumps({"@context": "https://schema.org", "reason": "rained off"}).encode()
-    assert read_options(request(body, {"Content-Type": "application/ld+json"}), 4000, OPTIONS)[1] == {"reason": "rained off"}
+    assert read_options(request(body, {"Content-Type": "application/ld+json"}), SETTINGS, OPTIONS)[1] == {"reason": "rained off"}
 
 
 @pytest.mark.parametrize(
@@ -161,12 +168,12 @@ def test_a_step_takes_its_options() -> None:
 )
 def test_wrong_options_are_refused(body: str, refusal: type[Exception], message: str) -> None:
     with pytest.raises(refusal, match=message.replace("?", r"\?")):
-        read_options(request(body.encode(), {"Content-Type": "application/json"}), 100_000, OPTIONS)
+        read_options(request(body.encode(), {"Content-Type": "application/json"}), SETTINGS, OPTIONS)
 
 
 def test_options_need_a_content_type() -> None:
     with pytest.raises(UnsupportedMediaType):
-        read_options(request(b"{}"), 4000, OPTIONS)
+        read_options(request(b"{}"), SETTINGS, OPTIONS)
 
 
 @pytest.mark.parametrize(

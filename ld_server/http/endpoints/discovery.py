@@ -13,9 +13,9 @@ from typing import Any
 import falcon
 import orjson
 
-from ld_server.domain.errors import NotAcceptable, NotFound
+from ld_server.domain.errors import NotFound
 from ld_server.http.errors import TITLES
-from ld_server.http.negotiation import Wanted, negotiate
+from ld_server.http.negotiation import Wanted, negotiate, not_acceptable
 from ld_server.http.parameters import nearest, query_parameters
 from ld_server.http.preconditions import content_tag, not_modified
 from ld_server.rdf import codecs, vocab
@@ -69,7 +69,7 @@ def _chosen(req: falcon.Request, offered: tuple[Format, ...]) -> Format:
     names = tuple(form.media_type for form in offered)
     chosen = negotiate(req.env.get("HTTP_ACCEPT"), names)
     if chosen is None:
-        raise NotAcceptable(f"None of what Accept names can be produced; there is {', '.join(names)}.", available=list(names))
+        raise not_acceptable(names)
     return BY_MEDIA_TYPE[chosen]
 
 

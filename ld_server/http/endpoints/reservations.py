@@ -17,7 +17,7 @@ from ld_server.domain.commands import (
     SubmitReservation,
 )
 from ld_server.domain.status import Step
-from ld_server.http.body import STEP_READABLE, read_options
+from ld_server.http.body import STEP_READABLE, Known, read_options
 from ld_server.http.endpoints.resources import check_identifier, give_page, head_of
 from ld_server.http.execution import execute, wanted_by
 from ld_server.http.paging import PAGE_PARAMETERS, collection_page, cut, page_of
@@ -32,10 +32,10 @@ Options = Mapping[str, str]
 
 @dataclass(frozen=True)
 class StepCommand:
-    """How a step becomes a command. `options` are the keys its body may have, with their allowed values (None: any text)."""
+    """How a step becomes a command, and the options that its body may have."""
 
     make: Callable[[str, Expected, Options, Settings], Command]
-    options: Mapping[str, tuple[str, ...] | None]
+    options: Known
 
 
 def _submit(identifier: str, expected: Expected, _options: Options, _settings: Settings) -> Command:
@@ -77,7 +77,7 @@ class ReservationStep:
         query_parameters(req.query_string)
         check_identifier(self._parts, RENT_ACTION, identifier)
         expected = expected_revisions(req.env.get("HTTP_IF_MATCH"))
-        body, options = read_options(req, self._parts.settings.max_body_bytes, self._step.options)
+        body, options = read_options(req, self._parts.settings, self._step.options)
         execute(req, resp, self._parts, self._step.make(identifier, expected, options, self._parts.settings), body)
 
 

@@ -1,0 +1,193 @@
+"""
+Brings committed documents into the SPARQL store: one named graph for each resource, equal to its newest document.
+
+A row of the ledger says that a resource has changed; it is taken off the list only after the store has the graph. Killed
+anywhere, the next projector does the same again, and replacing a graph twice changes nothing. A lease keeps two from working
+side by side. One that slept longer than its lease could still bring an old state after its successor brought a newer one, so
+every graph is compared with its document once more after it was brought.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
+
+from ld_server.domain.errors import StoreUnavailable
+from ld_server.rdf.representation import triples_of
+from ld_server.services.parts import Parts
+from relational.documents import Head
+
+log = logging.getLogger(__name__)
+
+LEASE = "projector"
+RENEWALS = 3
+"""A lease is renewed when this part of its time is over: two renewals may fail before it is lost."""
+LONGEST_PAUSE = 2.0
+"""Seconds between two attempts while a store is down."""
+SET_ASIDE = timedelta(seconds=60)
+"""How long a resource that cannot be brought is left alone. Its rows stay on the list: queries must know that it is missing."""
+
+Progress = Callable[[int, int], object]
+
+
+class Projector:
+    """
+    One projector of a deployment. `owner` is a name for leases that no other process has.
+
+    `run_once` is the work; `start` and `stop` run it in a thread of its own.
+    """
+
+    def __init__(self, parts: Parts, owner: str) -> None:
+        self._parts = parts
+        self._owner = owner
+        self._lease = timedelta(seconds=parts.settings.projector_lease)
+        self._leading = False
+        self._ask_again_at: datetime | None = None
+        self._aside: dict[str, datetime] = {}
+        self._rows_aside = 0
+        self._failures = 0
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def run_once(self, now: datetime) -> int:
+        """
+        Brings what waits, at most one batch; how many rows that took off the list. Nothing while another projector leads.
+
+        Raises StoreUnavailable when ledger or store cannot be reached; everything stays on the list then.
+        """
+        if not self._leads(now):
+            return 0
+        waiting = self._waiting(now)
+        if not waiting:
+            return 0
+        brought = self._bring(sorted({identifier for _, identifier in waiting}), now)
+        done = [position for position, identifier in waiting if identifier in brought]
+        with self._parts.ledger.write() as uow:
+            uow.projections.done(done)
+        return len(done)
+
+    def start(self) -> None:
+        """Projects in a thread until `stop`."""
+        self._thread = threading.Thread(target=self._loop, name="projector", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends the thread after the batch it is at, and lets the next projector begin at once."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join()
+        if self._leading:
+            with suppress(StoreUnavailable), self._parts.ledger.write() as uow:
+                uow.leases.release(LEASE, self._owner)
+            self._leading = False
+
+    def _loop(self) -> None:
+        pause = 0.0
+        while not self._stopping.wait(pause):
+            pause = self._step()
+
+    def _step(self) -> float:
+        """Runs once, whatever happens; the seconds until the next time."""
+        settings = self._parts.settings
+        try:
+            done = self.run_once(self._parts.now())
+        except Exception as error:
+            return self._pause_after(error)
+        self._failures = 0
+        return 0.0 if done >= settings.projector_batch else settings.projector_interval
+
+    def _pause_after(self, error: Exception) -> float:
+        """Twice as long after every failure. An outage is told once, a mistake of ours every time, with its traceback."""
+        self._failures += 1
+        if not isinstance(error, StoreUnavailable):
+            log.error("projection failed", exc_info=error)
+        elif self._failures == 1:
+            log.warning("projection waits: %s", error)
+        return float(min(LONGEST_PAUSE, self._parts.settings.projector_interval * 2**self._failures))
+
+    def _leads(self, now: datetime) -> bool:
+        """Whether the lease is ours. Between two renewals this costs nothing."""
+        if self._ask_again_at is None or now >= self._ask_again_at:
+            with self._parts.ledger.write() as uow:
+                self._leading = uow.leases.acquire(LEASE, self._owner, now, self._lease.total_seconds())
+            self._ask_again_at = now + self._lease / (RENEWALS if self._leading else 10 * RENEWALS)
+        return self._leading
+
+    def _waiting(self, now: datetime) -> list[tuple[int, str]]:
+        """A batch of rows, without those of resources that were set aside."""
+        self._aside = {identifier: until for identifier, until in self._aside.items() if until > now}
+        with self._parts.ledger.read() as uow:
+            rows = uow.projections.pending(self._parts.settings.projector_batch + self._rows_aside)
+        waiting = [row for row in rows if row[1] not in self._aside]
+        self._rows_aside = len(rows) - len(waiting)
+        return waiting
+
+    def _bring(self, identifiers: Sequence[str], now: datetime) -> set[str]:
+        """Those of the resources that are in the store now. One that cannot be brought does not hold up the others."""
+        try:
+            bring(self._parts, identifiers)
+        except StoreUnavailable:
+            raise
+        except Exception as error:
+            return self._bring_apart(identifiers, now, error)
+        return set(identifiers)
+
+    def _bring_apart(self, identifiers: Sequence[str], now: datetime, error: Exception) -> set[str]:
+        if len(identifiers) == 1:
+            log.error("%s cannot be brought to the SPARQL store", identifiers[0], exc_info=error)
+            self._aside[identifiers[0]] = now + SET_ASIDE
+            return set()
+        middle = len(identifiers) // 2
+        return self._bring(identifiers[:middle], now) | self._bring(identifiers[middle:], now)
+
+
+def bring(parts: Parts, identifiers: Collection[str]) -> None:
+    """
+    Makes the graph of each resource equal to the document it has now, or had at some instant since the call; drops the graph
+    of a resource that does not exist.
+
+    Documents are compared again afterwards: a later change that we see is brought too, a later one that we do not see
+    will put a row on the list.
+    """
+    heads = _heads(parts, identifiers)
+    while identifiers:
+        graphs = {parts.naming.iri(one): triples_of(heads[one].body, parts.contexts) if one in heads else [] for one in identifiers}
+        parts.sparql.replace(graphs)
+        brought, heads = heads, _heads(parts, identifiers)
+        identifiers = [one for one in identifiers if _revision(brought, one) != _revision(heads, one)]
+
+
+def rebuild(parts: Parts, progress: Progress | None = None) -> int:
+    """
+    Brings every document, then drops the graphs under our base IRI that belong to none; how many documents there are.
+
+    Queries go on meanwhile, and see every graph in its old or in its new state. `progress` is told how many are done, of how many.
+    """
+    names = list(parts.sparql.graph_names())
+    with parts.ledger.read() as uow:
+        identifiers = [head.identifier for head in uow.documents.each()]
+    for done, batch in _batches(identifiers, parts.settings.projector_batch):
+        bring(parts, batch)
+        if progress is not None:
+            progress(done, len(identifiers))
+    known = {parts.naming.iri(identifier) for identifier in identifiers}
+    strays = [name for name in names if name not in known and name.startswith(parts.settings.base_iri + "/")]
+    parts.sparql.replace({name: [] for name in strays})
+    return len(identifiers)
+
+
+def _batches(identifiers: Sequence[str], size: int) -> Iterator[tuple[int, Sequence[str]]]:
+    """Pieces of a list, each with the number of items up to its end."""
+    for start in range(0, len(identifiers), size):
+        batch = identifiers[start : start + size]
+        yield start + len(batch), batch
+
+
+def _heads(parts: Parts, identifiers: Collection[str]) -> dict[str, Head]:
+    with parts.ledger.read() as uow:
+        return uow.documents.heads(identifiers)
+
+
+def _revision(heads: dict[str, Head], identifier: str) -> int:
+    return heads[identifier].revision if identifier in heads else 0
