@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -22,9 +23,10 @@ KEY = "rsv_bench_0123456789012345678901234567890123"
 
 @contextmanager
 def running(command: list[str], environment: dict[str, str], port: int) -> Iterator[psutil.Process]:
-    """The process, once it answers on its port."""
-    quiet = {"LD_LOG_LEVEL": "WARNING", **environment}
-    process = subprocess.Popen(command, env={**os.environ, **quiet}, stdout=subprocess.DEVNULL, cwd=Path(__file__).parent.parent)
+    """The process, once it answers on its port. What it says and logs goes to a file, as it would in a deployment."""
+    top = Path(__file__).parent.parent
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(command, env={**os.environ, **environment}, stdout=log, stderr=log, cwd=top)
     try:
         _wait_for(port, process)
         yield psutil.Process(process.pid)

@@ -13,17 +13,18 @@ GRACE = 5.0
 """Seconds that a running task is given when the worker is asked to stop. What it did not finish, another nudge will."""
 
 
-def run(parts: Parts, when_running: Callable[[], None]) -> None:
+def run(parts: Parts, name: str, when_running: Callable[[], None]) -> None:
     """
     Work until SIGTERM (or SIGINT). Must be called in the main thread, which receives the signals.
 
-    `when_running` is called once the consumer takes tasks. The parts stay open: they belong to the caller.
+    `name` stands in leases, and no other worker that is alive has it. `when_running` is called once the consumer takes tasks.
+    The parts stay open: they belong to the caller.
     """
     huey = open_huey(parts.settings.huey_url)
     clock = make_clock(enlist(huey, parts))
     consumer = huey.create_consumer(workers=1, periodic=False, graceful_signal="TERM", shutdown_timeout=GRACE)
     huey.on_startup("when_running")(when_running)
-    projector = Projector(parts, owner_name())
+    projector = Projector(parts, name)
     projector.start()
     clock.start()
     try:
@@ -34,6 +35,6 @@ def run(parts: Parts, when_running: Callable[[], None]) -> None:
         huey.storage.close()
 
 
-def owner_name() -> str:
-    """A name for this process in leases, which no other process has at the same time."""
+def new_name() -> str:
+    """A name for leases that no other process ever has."""
     return f"{socket.gethostname()}:{os.getpid()}:{os.urandom(4).hex()}"

@@ -16,7 +16,7 @@ from ld_server.supervisor.household import roles, worker_ready_file
 from ld_server.supervisor.watch import Watch
 from ld_server.wsgi import WebServer
 from workers.app import engine_of
-from workers.run import run
+from workers.run import new_name, run
 
 FIRST_KEY = "first-key"
 """A file in the data directory that keeps the first admin key until it was shown: a start may fail in between."""
@@ -39,6 +39,10 @@ def web(given: argparse.Namespace) -> int:
     return 0
 
 
+def worker_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--name", help="its name in leases, which no other worker may have; a new one by default")
+
+
 def worker(given: argparse.Namespace) -> int:
     settings = settings_of(given)
     logs.configure(settings.log_level)
@@ -46,7 +50,7 @@ def worker(given: argparse.Namespace) -> int:
     ready = worker_ready_file(settings)
     ready.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
-        run(parts, ready.touch)
+        run(parts, given.name or new_name(), ready.touch)
     finally:
         parts.close()
     return 0

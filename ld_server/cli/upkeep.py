@@ -48,8 +48,8 @@ def rebuild_index(given: argparse.Namespace) -> int:
 
 def rebuild_graphs(given: argparse.Namespace) -> int:
     with _parts(given) as parts:
-        rebuild(parts, lambda *progress: print("rebuilding graphs:", *progress, file=sys.stderr))
-    print("the SPARQL store holds every document again")
+        count = rebuild(parts, lambda done, total: print(f"{done} of {total} documents", file=sys.stderr))
+    print(f"the SPARQL store holds the graphs of {count} documents")
     return 0
 
 

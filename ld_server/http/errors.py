@@ -73,8 +73,10 @@ def _allow(refusal: Refusal) -> dict[str, str]:
     return {"Allow": ", ".join(refusal.members.get("allowed", ()))}
 
 
-def _accept_post(refusal: Refusal) -> dict[str, str]:
-    return {"Accept-Post": ", ".join(refusal.members.get("supported", ()))}
+def _accepted(refusal: Refusal) -> dict[str, str]:
+    """What could be sent instead: RFC 9110, section 15.5.16, asks for Accept-Encoding where it was the coding."""
+    supported = refusal.members.get("supported", ())
+    return {"Accept-Post": ", ".join(supported)} if supported else {"Accept-Encoding": "identity"}
 
 
 def _challenge(_refusal: Refusal) -> dict[str, str]:
@@ -91,7 +93,7 @@ def _retry_after(refusal: Refusal) -> dict[str, str]:
 
 HEADERS: Mapping[type[Refusal], Callable[[Refusal], dict[str, str]]] = {
     errors.MethodNotAllowed: _allow,
-    errors.UnsupportedMediaType: _accept_post,
+    errors.UnsupportedMediaType: _accepted,
     errors.Unauthenticated: _challenge,
     errors.Forbidden: _scope_challenge,
     errors.StoreUnavailable: _retry_after,

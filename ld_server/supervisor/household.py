@@ -3,9 +3,12 @@
 import dataclasses
 import http.client
 import math
+import secrets
 import shutil
+import socket
 import sys
 import sysconfig
+from collections.abc import Callable
 from pathlib import Path
 
 from ld_server.settings import Settings
@@ -79,18 +82,23 @@ def _web(settings: Settings) -> Role:
 
 
 def _worker(settings: Settings) -> Role:
+    """
+    It keeps its name over restarts, so that it need not wait for the lease of its dead self to expire. The name is in the data
+    directory, which is locked: no two workers of supervisors have the same.
+    """
     ready = worker_ready_file(settings)
+    name = _kept(settings.data_dir / "run" / "worker-name", lambda: f"{socket.gethostname()}:{secrets.token_hex(8)}")
 
     def command() -> tuple[str, ...]:
         ready.unlink(missing_ok=True)
-        return ourselves("worker")
+        return ourselves("worker", "--name", name)
 
     return Role(name="worker", command=command, environment=environment_of(settings), is_ready=ready.exists)
 
 
-def ourselves(command: str) -> tuple[str, ...]:
+def ourselves(*words: str) -> tuple[str, ...]:
     """A command of this very installation, wherever it is started: -P keeps the current directory off the module path."""
-    return (sys.executable, "-P", "-m", "ld_server", command)
+    return (sys.executable, "-P", "-m", "ld_server", *words)
 
 
 def oxigraph() -> str:
@@ -102,8 +110,15 @@ def oxigraph() -> str:
     return found
 
 
+def _kept(path: Path, make: Callable[[], str]) -> str:
+    """The text in the file, which is made the first time."""
+    if not path.exists():
+        _write(path, make())
+    return path.read_text(encoding="utf-8")
+
+
 def _write(path: Path, text: str) -> None:
     """Put the text in the file so that no reader sees half of it."""
     half = path.with_name(path.name + ".new")
-    half.write_text(text, encoding="ascii")
+    half.write_text(text, encoding="utf-8")
     half.replace(path)

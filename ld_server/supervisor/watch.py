@@ -114,16 +114,15 @@ class Watch:
         for child in children:
             child.signal(signal.SIGTERM)
         deadline = self._clock() + self._grace
-        while any(child.pid is not None and child.buried() is None for child in children):
+        while children := [child for child in children if child.pid is not None and child.buried() is None]:
             if self._clock() >= deadline or self._next_signal(0.02) in STOPPING:
                 deadline = self._clock() + self._grace
                 self._kill(children)
 
     def _kill(self, children: Sequence[Child]) -> None:
         for child in children:
-            if child.pid is not None:
-                self._say(f"{child.role.name} did not stop by itself and is killed")
-                child.kill()
+            self._say(f"{child.role.name} did not stop by itself and is killed")
+            child.kill()
 
     def _listen(self) -> None:
         for number in (*STOPPING, signal.SIGCHLD):

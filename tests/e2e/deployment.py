@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import psutil
-from processes import Running, eventually
+from processes import PATIENCE, Running, eventually
 
 from ld_server.supervisor.claims import free_port
 
@@ -22,9 +22,13 @@ LD_SERVER = (sys.executable, "-m", "ld_server")
 
 
 def environment(**settings: str) -> dict[str, str]:
-    """What a newcomer's shell has, and the settings of the test. One web process is enough and starts sooner."""
+    """
+    What a newcomer's shell has, and the settings of the test.
+
+    One web process is enough and starts sooner; on a loaded machine the projector may take longer than a planner would wait.
+    """
     bare = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    return {**bare, "LD_WEB_WORKERS": "1", **settings}
+    return {**bare, "LD_WEB_WORKERS": "1", "LD_SPARQL_WAIT": "60", **settings}
 
 
 def some_port() -> int:
@@ -61,7 +65,7 @@ class Client:
         sent |= {name.replace("_", "-"): value for name, value in headers.items()}
         url = path if path.startswith("http") else self.address + path
         try:
-            with self._open(urllib.request.Request(url, data, sent, method=method), timeout=60) as answer:
+            with self._open(urllib.request.Request(url, data, sent, method=method), timeout=PATIENCE) as answer:
                 return Answer(answer.status, answer.headers, answer.read())
         except urllib.error.HTTPError as refusal:
             return Answer(refusal.code, refusal.headers, refusal.read())
@@ -113,6 +117,14 @@ class Deployment:
         """The process of a part: sparql, web or worker."""
         words = {"sparql": ("oxigraph", "serve"), "web": ("ld_server", "web"), "worker": ("ld_server", "worker")}[name]
         return self.running.child(*words)
+
+
+CODES = "SELECT ?code WHERE { ?type <http://schema.org/sku> ?code }"
+
+
+def codes(client: Client) -> set[str]:
+    """The codes of all item types, by SPARQL."""
+    return {row["code"] for row in client.ask(CODES)}
 
 
 @contextmanager

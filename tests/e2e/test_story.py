@@ -1,7 +1,6 @@
 """The newcomer's road: start, paste what the greeting says, book a unit, and find it again in every syntax and by SPARQL."""
 
 import json
-import os
 import subprocess
 
 import pyoxigraph
@@ -175,8 +174,3 @@ def test_the_index_can_be_rebuilt_while_the_service_runs(deployment, booked, cli
 def test_the_service_tells_that_it_is_ready(client):
     answer = client("GET", "/health/ready")
     assert answer.status == 200, answer.text
-
-
-def test_the_environment_of_the_tests_is_bare():
-    assert not [name for name in environment() if name.startswith("LD_") and name != "LD_WEB_WORKERS"]
-    assert "PATH" in os.environ

@@ -78,6 +78,12 @@ def test_a_media_type_that_cannot_be_read_is_answered_with_those_that_can(site: 
     assert "application/ld+json" in answer.json["supported"]
 
 
+def test_a_compressed_body_is_answered_with_the_coding_that_can_be_read(site: Site) -> None:
+    answer = site.post(ITEM_TYPES, b"\x1f\x8b", Content_Type=JSON, Content_Encoding="gzip")
+    problem(answer, "unsupported-media-type", 415)
+    assert answer.headers["accept-encoding"] == "identity"
+
+
 class Endless(io.RawIOBase):
     """A body of any size that counts what is taken."""
 

@@ -7,7 +7,7 @@ long, the answer is 503 with Retry-After; a client that prefers an old answer to
 
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
@@ -127,22 +127,17 @@ class Sparql:
 
     def _projected(self, newest: int) -> bool:
         """Whether everything up to a position is in the store, at the latest after the time that a query may wait."""
-        deadline = time.monotonic() + self._parts.settings.sparql_wait
-        for pause in _pauses():
-            with self._parts.ledger.read() as uow:
-                if not uow.projections.waiting(newest):
-                    return True
+        deadline, pause = time.monotonic() + self._parts.settings.sparql_wait, _PAUSE
+        while self._waits(newest):
             if time.monotonic() + pause > deadline:
                 return False
             time.sleep(pause)
-        return False
+            pause = min(_LONGEST_PAUSE, pause * 1.5)
+        return True
 
-
-def _pauses() -> Iterator[float]:
-    pause = _PAUSE
-    while True:
-        yield pause
-        pause = min(_LONGEST_PAUSE, pause * 1.5)
+    def _waits(self, newest: int) -> bool:
+        with self._parts.ledger.read() as uow:
+            return uow.projections.waiting(newest)
 
 
 def _accepted(req: falcon.Request, offers: tuple[str, ...]) -> str:
