@@ -30,6 +30,10 @@ class Refusal(Exception):
         return lines[0].strip()
 
 
+class MalformedRequest(Refusal):
+    """The request cannot be read"""
+
+
 class MalformedBody(Refusal):
     """The body cannot be read"""
 

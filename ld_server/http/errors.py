@@ -34,6 +34,7 @@ class Problem:
 
 
 PROBLEMS: Mapping[type[Refusal], Problem] = {
+    errors.MalformedRequest: Problem("malformed-request", 400, "Send a request line and headers that follow RFC 9112 and are not too long."),
     errors.MalformedBody: Problem("malformed-body", 400, "Send a body that is well-formed in the media type that Content-Type names."),
     errors.UnknownContext: Problem("unknown-context", 400, "Name one of the contexts under /contexts, or write the definitions inline."),
     errors.InvalidParameter: Problem("invalid-parameter", 400, "Correct the parameter or header that the detail names."),
@@ -112,6 +113,19 @@ FROM_FALCON: Mapping[int, type[Refusal]] = {
 
 REPORT_OFFERS = (PROBLEM_JSON, *(form.media_type for form in (JSON, *(one for one in FORMATS if one is not JSON))))
 """What a shape violation is offered as; plain JSON means the problem document, RDF the SHACL report."""
+
+
+def unreadable(base_iri: str, status: int, detail: str, correlation_id: str) -> bytes:
+    """The problem document for a request that the server could not even read; `status` says what was wrong with it."""
+    problem = PROBLEMS[errors.MalformedRequest]
+    document = {
+        "type": f"{base_iri}/problems/{problem.slug}",
+        "status": status,
+        "title": errors.MalformedRequest.title(),
+        "detail": detail,
+        "correlationId": correlation_id,
+    }
+    return orjson.dumps(document)
 
 
 class Problems:

@@ -4,33 +4,28 @@ A SPARQL 1.1 server over HTTP: Oxigraph's, or any other.
 Only the SPARQL 1.1 Protocol is asked of a server; the Graph Store Protocol is used where a URL for it is set, for servers that
 limit the size of an update. Parameters in the query URL are sent with every query.
 
-The union of all named graphs is the default graph, whatever the server does by itself. At its first use the store puts one
-triple into a graph of its own, looks for it by each way of UNIONS, and takes the triple away again. Where no way works, the
-store keeps the default graph of the server equal to the union: every replacement then changes both.
+The default graph is the union of all named graphs, each triple once. Before its first change the store puts one triple into two
+graphs of its own and counts how often the default graph has it: once means that the server makes the union itself; never, that
+every change has to be mirrored there; twice, that the server makes a union with duplicates that nobody can take out again.
 """
 
+import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 from pyoxigraph import NamedNode, Triple
 
-from ld_server.domain.errors import InvalidParameter, StoreUnavailable
+from ld_server.domain.errors import StoreUnavailable
 from ld_server.settings import Settings
 from ld_server.sparql import guard, results
 from ld_server.sparql.port import Answer, Dataset, Limits
-from ld_server.sparql.updates import mirrored_replacement, replacement
+from ld_server.sparql.updates import arrival, departure, replacement
 from ld_server.sparql.wire import CHANGE_SECONDS, CONNECT_SECONDS, UNLIMITED, Endpoints, Parameters, Wire, given_up
 
-NATIVE: Parameters = ()
-UNIONS: tuple[Parameters, ...] = (
-    NATIVE,  # Oxigraph with --union-default-graph; by their documentation also Virtuoso, GraphDB, RDF4J, Neptune and Blazegraph
-    (("union-default-graph", "true"),),  # Oxigraph without
-)
-"""Ways to ask a server for the union as default graph; the first that works is used."""
+log = logging.getLogger(__name__)
 
 
 def open_remote_store(settings: Settings) -> "HttpStore":
@@ -41,7 +36,7 @@ def open_remote_store(settings: Settings) -> "HttpStore":
 
 def open_managed_store(settings: Settings) -> "HttpStore":
     """The Oxigraph server that `ld-server up` runs; the supervisor writes its address into the data directory."""
-    return HttpStore(lambda: _managed(settings.data_dir / "run" / "sparql-url"), _limits(settings), unions=(NATIVE,))
+    return HttpStore(lambda: _managed(settings.data_dir / "run" / "sparql-url"), _limits(settings))
 
 
 def _limits(settings: Settings) -> Limits:
@@ -57,36 +52,28 @@ def _managed(address: Path) -> Endpoints:
 
 
 class HttpStore:
-    """
-    Keeps the promises of SparqlStore; threads may share it. `endpoints` is asked again after a connection failed.
+    """Keeps the promises of SparqlStore; threads may share it. `endpoints` is asked again after a connection failed."""
 
-    `unions`: the ways to try; a single one is taken to work, so that nothing is probed.
-    """
-
-    def __init__(self, endpoints: Callable[[], Endpoints], limits: Limits, unions: Sequence[Parameters] = UNIONS) -> None:
+    def __init__(self, endpoints: Callable[[], Endpoints], limits: Limits) -> None:
         self._wire = Wire(endpoints)
         self._limits = limits
-        self._unions = unions
-        self._union = _Union(unions[0]) if len(unions) == 1 else None
+        self._mirrored: bool | None = None
         self._probing = threading.Lock()
 
     def replace(self, graphs: Mapping[str, Sequence[Triple]]) -> None:
         if not graphs:
             return
-        if self._way().mirrored:
-            self._wire.update(mirrored_replacement(graphs))
-        elif self._wire.has_graph_store():
-            self._put(graphs)
+        if self._wire.has_graph_store():
+            self._put(graphs, self._mirrors())
         else:
-            self._wire.update(replacement(graphs))
+            self._wire.update(replacement(graphs, self._mirrors()))
 
     def query(
         self, query: str, accept: str, *, default_graphs: Sequence[str] = (), named_graphs: Sequence[str] = (), timeout: float
     ) -> Answer:
         form = guard.check(query)
         dataset = form.dataset_given(default_graphs, named_graphs)
-        seen = self._way().parameters if dataset is None else _parameters(dataset)
-        return self._ask(query, accept, form.form.gives_graph, seen, timeout, self._limits)
+        return self._ask(query, accept, form.form.gives_graph, _parameters(dataset), timeout, self._limits)
 
     def graph_names(self) -> Iterator[str]:
         found = self._table("SELECT DISTINCT ?g WHERE { GRAPH ?g { ?s ?p ?o } }")
@@ -94,21 +81,25 @@ class HttpStore:
 
     def triples(self, graph: str) -> list[Triple]:
         query = f"CONSTRUCT {{ ?s ?p ?o }} WHERE {{ GRAPH {NamedNode(graph)} {{ ?s ?p ?o }} }}"
-        return results.statements(self._ask(query, results.N_TRIPLES, True, NATIVE, CHANGE_SECONDS, UNLIMITED).body)
+        return results.statements(self._ask(query, results.N_TRIPLES, True, (), CHANGE_SECONDS, UNLIMITED).body)
 
     def clear(self) -> None:
         self._wire.update("DROP ALL")
 
     def ping(self) -> None:
-        self._ask("ASK {}", results.JSON, False, NATIVE, CONNECT_SECONDS, UNLIMITED)
+        self._ask("ASK {}", results.JSON, False, (), CONNECT_SECONDS, UNLIMITED)
 
     def close(self) -> None:
         self._wire.close()
 
-    def _put(self, graphs: Mapping[str, Sequence[Triple]]) -> None:
-        """One request for each graph: all or nothing for each, not for all together."""
-        for name, triples in graphs.items():
-            self._wire.put(NamedNode(name).value, results.n_triples(triples))
+    def _put(self, graphs: Mapping[str, Sequence[Triple]], mirrored: bool) -> None:
+        """Several requests for each graph. Broken off anywhere, the same replacement again makes it good."""
+        for name, triples in ((NamedNode(name), triples) for name, triples in graphs.items()):
+            if mirrored:
+                self._wire.update(departure(name))
+            self._wire.put(name.value, results.n_triples(triples))
+            if mirrored and triples:
+                self._wire.update(arrival(name))
 
     def _ask(self, query: str, accept: str, graph: bool, parameters: Parameters, timeout: float, limits: Limits) -> Answer:
         reply = self._wire.query((("query", query), *parameters), graph, timeout, limits)
@@ -118,41 +109,31 @@ class HttpStore:
             raise given_up(broken.excuse) from broken
 
     def _table(self, query: str) -> list[dict[str, Any]]:
-        return results.rows(self._ask(query, results.JSON, False, NATIVE, CHANGE_SECONDS, UNLIMITED).body)
+        return results.rows(self._ask(query, results.JSON, False, (), CHANGE_SECONDS, UNLIMITED).body)
 
-    def _way(self) -> "_Union":
-        if self._union is None:
+    def _mirrors(self) -> bool:
+        """Whether this store has to keep the default graph of the server equal to the union."""
+        if self._mirrored is None:
             with self._probing:
-                self._union = self._union or self._probe()
-        return self._union
+                self._mirrored = self._probe() if self._mirrored is None else self._mirrored
+        return self._mirrored
 
-    def _probe(self) -> "_Union":
-        """Which way of UNIONS works here; none means that the default graph has to be kept equal to the union."""
-        name = NamedNode(f"urn:uuid:{uuid4()}")
-        self._wire.update(f"INSERT DATA {{ GRAPH {name} {{ {name} {name} {name} }} }}")
+    def _probe(self) -> bool:
+        one, other = NamedNode(f"urn:uuid:{uuid4()}"), NamedNode(f"urn:uuid:{uuid4()}")
+        triple = f"{one} {one} {one}"
+        self._wire.update(f"INSERT DATA {{ GRAPH {one} {{ {triple} }} GRAPH {other} {{ {triple} }} }}")
         try:
-            query = f"ASK {{ {name} {name} {name} GRAPH {name} {{ {name} {name} {name} }} }}"
-            working = (way for way in self._unions if self._holds(query, way))
-            return next((_Union(way) for way in working), _Union(NATIVE, mirrored=True))
+            times = int(self._table(f"SELECT (COUNT(*) AS ?n) WHERE {{ {triple} }}")[0]["n"]["value"])
         finally:
-            self._wire.update(f"DROP SILENT GRAPH {name}")
-
-    def _holds(self, query: str, parameters: Parameters) -> bool:
-        try:
-            return results.truth(self._ask(query, results.JSON, False, parameters, CHANGE_SECONDS, UNLIMITED).body)
-        except InvalidParameter:  # the server does not know the parameter
-            return False
+            self._wire.update(f"DROP SILENT GRAPH {one} ; DROP SILENT GRAPH {other}")
+        if times > 1:
+            log.warning("the SPARQL server repeats a triple for each graph that holds it; run it without its union default graph")
+        return times == 0
 
 
-@dataclass(frozen=True)
-class _Union:
-    """How the default graph becomes the union: by parameters of each query, or because replacements write it there."""
-
-    parameters: Parameters
-    mirrored: bool = False
-
-
-def _parameters(dataset: Dataset) -> Parameters:
+def _parameters(dataset: Dataset | None) -> Parameters:
+    if dataset is None:
+        return ()
     default = (("default-graph-uri", name) for name in dataset.default)
     named = (("named-graph-uri", name) for name in dataset.named)
     return (*default, *named)

@@ -39,7 +39,7 @@ class MemoryStore:
     def replace(self, graphs: Mapping[str, Sequence[Triple]]) -> None:
         if not graphs:
             return
-        update = replacement(graphs)
+        update = replacement(graphs, mirrored=True)
         with self._changing:
             self._update(update)
 
@@ -81,9 +81,9 @@ class MemoryStore:
 
 
 def _seen(dataset: Dataset | None) -> dict[str, Any]:
-    """pyoxigraph's arguments for a dataset. Its own reading of FROM gives way to the union, so the clauses go here as well."""
+    """pyoxigraph's arguments for a dataset."""
     if dataset is None:
-        return {"use_default_graph_as_union": True}
+        return {}
     return {"default_graph": [NamedNode(name) for name in dataset.default], "named_graphs": [NamedNode(name) for name in dataset.named]}
 
 

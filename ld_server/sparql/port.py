@@ -35,8 +35,8 @@ class SparqlStore(Protocol):
     """
     A set of named graphs that answers SPARQL queries.
 
-    A query that brings no dataset sees the union of all named graphs as its default graph. Nothing is ever fetched from
-    elsewhere. Every method raises StoreUnavailable when the store cannot be reached.
+    A query that brings no dataset sees the union of all named graphs as its default graph, each triple once. Nothing is ever
+    fetched from elsewhere. Every method raises StoreUnavailable when the store cannot be reached.
     """
 
     def replace(self, graphs: Mapping[str, Sequence[Triple]]) -> None:

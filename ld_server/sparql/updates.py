@@ -2,6 +2,11 @@
 Replacing named graphs, as the text of one SPARQL 1.1 Update request.
 
 A request is "a sequence of operations, ideally atomic" (SPARQL 1.1 Update, section 2.2); Oxigraph makes it one transaction.
+
+Mirrored replacements keep the default graph equal to the union of all named graphs: it holds each triple that some named graph
+holds, once. Oxigraph's own union (`--union-default-graph`) holds it once for every graph, and every reservation repeats what the
+item type is and is called: over 10,000 reservations of 50 item types it counted 10,000 products and took 0.8 s to group by
+their names, instead of 50 and 0.04 s. A replacement costs 2.8 ms instead of 2.0 ms, the files are larger by two fifths.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,30 +15,23 @@ from typing import Any
 from pyoxigraph import BlankNode, NamedNode, Triple
 
 
-def replacement(graphs: Mapping[str, Sequence[Triple]]) -> str:
+def replacement(graphs: Mapping[str, Sequence[Triple]], mirrored: bool) -> str:
     """Each graph becomes exactly its triples. Raises ValueError for a name that is no absolute IRI."""
-    drops = [f"DROP SILENT GRAPH {NamedNode(name)}" for name in graphs]
-    return _request([*drops, *_insertion(graphs)])
+    names = [NamedNode(name) for name in graphs]
+    departures = [departure(name) for name in names] if mirrored else [f"DROP SILENT GRAPH {name}" for name in names]
+    arrivals = [arrival(name) for name, triples in zip(names, graphs.values(), strict=True) if mirrored and triples]
+    return " ;\n".join([*departures, *_insertion(graphs), *arrivals])
 
 
-def mirrored_replacement(graphs: Mapping[str, Sequence[Triple]]) -> str:
-    """
-    As `replacement`, and the default graph follows: it holds every triple that some named graph holds.
-
-    For stores whose own default graph is not the union. A triple leaves it with the last graph that holds it.
-    """
-    drops = [operation for name in graphs for operation in (_unmirror(NamedNode(name)), f"DROP SILENT GRAPH {NamedNode(name)}")]
-    mirrors = [f"INSERT {{ ?s ?p ?o }} WHERE {{ GRAPH {NamedNode(name)} {{ ?s ?p ?o }} }}" for name, triples in graphs.items() if triples]
-    return _request([*drops, *_insertion(graphs), *mirrors])
-
-
-def _request(operations: Sequence[str]) -> str:
-    return " ;\n".join(operations)
-
-
-def _unmirror(name: NamedNode) -> str:
+def departure(name: NamedNode) -> str:
+    """The graph is dropped, and what no other graph holds leaves the default graph with it."""
     elsewhere = f"GRAPH ?other {{ ?s ?p ?o }} FILTER(?other != {name})"
-    return f"DELETE {{ ?s ?p ?o }} WHERE {{ GRAPH {name} {{ ?s ?p ?o }} FILTER NOT EXISTS {{ {elsewhere} }} }}"
+    return f"DELETE {{ ?s ?p ?o }} WHERE {{ GRAPH {name} {{ ?s ?p ?o }} FILTER NOT EXISTS {{ {elsewhere} }} }} ;\nDROP SILENT GRAPH {name}"
+
+
+def arrival(name: NamedNode) -> str:
+    """What the graph holds comes into the default graph."""
+    return f"INSERT {{ ?s ?p ?o }} WHERE {{ GRAPH {name} {{ ?s ?p ?o }} }}"
 
 
 def _insertion(graphs: Mapping[str, Sequence[Triple]]) -> list[str]:

@@ -15,7 +15,6 @@ from ld_server.sparql import results
 from ld_server.sparql.http import HttpStore
 from ld_server.sparql.memory import MemoryStore
 from ld_server.sparql.store import BACKENDS, Limits, SparqlStore, open_store
-from ld_server.sparql.wire import Endpoints
 from tests.sparql_servers import OxigraphServer
 
 LIMITS = Limits(rows=500, octets=200_000)
@@ -33,37 +32,49 @@ def product(iri: str, name: str) -> list[Triple]:
 
 
 @pytest.fixture(scope="session")
-def with_union() -> Iterator[OxigraphServer]:
-    server = OxigraphServer("--union-default-graph", "--timeout-s", "1")
-    yield server
-    server.stop()
+def server() -> Iterator[OxigraphServer]:
+    """A server that leaves its default graph alone."""
+    started = OxigraphServer("--timeout-s", "1")
+    yield started
+    started.stop()
 
 
-@pytest.fixture(scope="session")
-def without_union() -> Iterator[OxigraphServer]:
-    server = OxigraphServer("--timeout-s", "1")
-    yield server
-    server.stop()
+@pytest.fixture
+def server_with_union() -> Iterator[OxigraphServer]:
+    started = OxigraphServer("--union-default-graph")
+    yield started
+    started.stop()
 
 
-def over(server: OxigraphServer, graph_store: bool = False, **options: object) -> HttpStore:
-    endpoints = Endpoints(f"{server.url}/query", f"{server.url}/update", f"{server.url}/store" if graph_store else "")
-    return HttpStore(lambda: endpoints, LIMITS, **options)  # type: ignore[arg-type]
+def at(server: OxigraphServer, directory: Path) -> Settings:
+    """Settings that name every URL of a server but the one for graphs."""
+    return Settings(
+        data_dir=directory,
+        sparql_url=f"{server.url}/query",
+        sparql_update_url=f"{server.url}/update",
+        sparql_max_rows=LIMITS.rows,
+        sparql_max_bytes=LIMITS.octets,
+    )
 
 
-STORES: dict[str, Callable[[pytest.FixtureRequest], SparqlStore]] = {
-    "memory": lambda request: MemoryStore(LIMITS),
-    "oxigraph": lambda request: over(request.getfixturevalue("with_union"), unions=[()]),
-    "generic, by a parameter": lambda request: over(request.getfixturevalue("without_union")),
-    "generic, natively": lambda request: over(request.getfixturevalue("with_union")),
-    "generic, mirrored": lambda request: over(request.getfixturevalue("without_union"), unions=[]),
-    "generic, graph store": lambda request: over(request.getfixturevalue("without_union"), graph_store=True),
+def managed(server: OxigraphServer, directory: Path) -> Settings:
+    """Settings for a server whose address the supervisor wrote down."""
+    (directory / "run").mkdir()
+    (directory / "run" / "sparql-url").write_text(f"{server.url}\n")
+    return replace(at(server, directory), sparql_url="managed:", sparql_update_url="")
+
+
+BACKENDS_AT: dict[str, Callable[[OxigraphServer, Path], Settings]] = {
+    "memory": lambda server, directory: replace(at(server, directory), sparql_url="memory:"),
+    "oxigraph": managed,
+    "generic": at,
+    "generic, graph store": lambda server, directory: replace(at(server, directory), sparql_graph_store_url=f"{server.url}/store"),
 }
 
 
-@pytest.fixture(params=STORES)
-def store(request: pytest.FixtureRequest) -> Iterator[SparqlStore]:
-    opened = STORES[request.param](request)
+@pytest.fixture(params=BACKENDS_AT)
+def store(request: pytest.FixtureRequest, server: OxigraphServer, tmp_path: Path) -> Iterator[SparqlStore]:
+    opened = open_store(BACKENDS_AT[request.param](server, tmp_path))
     opened.clear()
     yield opened
     opened.clear()
@@ -193,7 +204,17 @@ def test_a_blank_node_leaves_the_union_with_its_graph(store: SparqlStore) -> Non
     assert rows(store, "SELECT ?n WHERE { ?s <http://schema.org/name> ?n }") == [("Camera",)]
 
 
-AWKWARD = ['say "hello"', "line\nbreak", "back\\slash", "tab\tand\rreturn", "} ; DROP ALL ; INSERT DATA {", "Bogenlänge", "😀", "\u0085", ""]
+AWKWARD = [
+    'say "hello"',
+    "line\nbreak",
+    "back\\slash",
+    "tab\tand\rreturn",
+    "} ; DROP ALL ; INSERT DATA {",
+    "Bogenlänge",
+    "😀",
+    "\u0085",
+    "",
+]
 
 
 def test_literals_come_back_as_they_went(store: SparqlStore) -> None:
@@ -262,7 +283,9 @@ def test_a_syntax_error_is_told_in_the_words_of_the_parser(store: SparqlStore) -
     assert refusal.value.members["parameter"] == "query"
 
 
-@pytest.mark.parametrize("query", ["SELECT * WHERE { SERVICE <http://localhost:1/> { ?s ?p ?o } }", "DELETE WHERE { ?s ?p ?o }", "CLEAR ALL"])
+@pytest.mark.parametrize(
+    "query", ["SELECT * WHERE { SERVICE <http://localhost:1/> { ?s ?p ?o } }", "DELETE WHERE { ?s ?p ?o }", "CLEAR ALL"]
+)
 def test_what_is_not_allowed_never_reaches_the_store(store: SparqlStore, query: str) -> None:
     store.replace({CAMERA: product(CAMERA, "Camera")})
     with pytest.raises(QueryRefused):
@@ -358,7 +381,9 @@ def test_threads_share_a_store(store: SparqlStore) -> None:
     assert found == [[("Camera",)]] * 80
 
 
-@pytest.mark.parametrize(("url", "backend"), [("memory:", MemoryStore), ("managed:", HttpStore), ("https://sparql.example.org/q", HttpStore)])
+@pytest.mark.parametrize(
+    ("url", "backend"), [("memory:", MemoryStore), ("managed:", HttpStore), ("https://sparql.example.org/q", HttpStore)]
+)
 def test_the_scheme_of_the_url_chooses_the_backend(tmp_path: Path, url: str, backend: type) -> None:
     assert isinstance(open_store(Settings(data_dir=tmp_path, sparql_url=url)), backend)
 
@@ -368,12 +393,12 @@ def test_an_unknown_scheme_names_the_known_ones(tmp_path: Path) -> None:
         open_store(Settings(data_dir=tmp_path, sparql_url="bolt://localhost"))
 
 
-def test_a_remote_server_may_have_three_urls(tmp_path: Path, without_union: OxigraphServer) -> None:
-    base = without_union.url
-    apart = Settings(data_dir=tmp_path, sparql_url=f"{base}/query", sparql_update_url=f"{base}/update")
-    for settings in (apart, replace(apart, sparql_graph_store_url=f"{base}/store")):
-        store = open_store(settings)
-        store.replace({CAMERA: product(CAMERA, "Camera")})
-        assert rows(store, "SELECT ?s WHERE { ?s a ?kind }") == [(CAMERA,)]
-        store.clear()
-        store.close()
+def test_a_server_with_its_own_union_answers_from_it_and_is_warned_about(
+    server_with_union: OxigraphServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = open_store(at(server_with_union, tmp_path))
+    store.replace({CAMERA: product(CAMERA, "Camera"), SCALE: product(CAMERA, "Camera")})
+    assert rows(store, "SELECT DISTINCT ?n WHERE { ?s <http://schema.org/name> ?n }") == [("Camera",)]
+    assert list(rows(store, "SELECT ?g WHERE { GRAPH ?g { } }")) == [(CAMERA,), (SCALE,)]
+    assert "repeats a triple" in caplog.text
+    store.close()
