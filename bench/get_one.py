@@ -1,4 +1,4 @@
-"""GET of one reservation as JSON-LD, and as Turtle, against a Falcon hello-world: same gunicorn, same run, turn by turn."""
+"""GET of one reservation against a Falcon hello-world: same gunicorn settings, same request headers, turn by turn."""
 
 import itertools
 import statistics
@@ -23,7 +23,7 @@ def main() -> None:
         with web_only(ours) as our_process, hello(theirs) as their_process:
             story = post_story(ours.port, reservations=1)
             cases = {
-                "Falcon hello-world": (theirs.port, their_process, request("GET", "/hello", {})),
+                "Falcon hello-world": (theirs.port, their_process, _get("/hello", "application/ld+json")),
                 "GET reservation, JSON-LD": (ours.port, our_process, _get(story.reservations[0], "application/ld+json")),
                 "GET reservation, 304": (ours.port, our_process, _get(story.reservations[0], "application/ld+json", story.etag)),
                 "GET reservation, Turtle": (ours.port, our_process, _get(story.reservations[0], "text/turtle")),

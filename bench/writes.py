@@ -109,7 +109,8 @@ class Bare:
             name, number, self._time(number), self._time(number + 10), False,
         )  # fmt: skip
         self._run(
-            "INSERT INTO rent_action_items (rent_action, line, item_kind, item, requested_quantity) VALUES (?, 'line-1', 'item_type', ?, 1)",
+            "INSERT INTO rent_action_items (rent_action, line, item_kind, item, requested_quantity) "
+            "VALUES (?, 'line-1', 'item_type', ?, 1)",
             name, "itemType_1",
         )  # fmt: skip
         self._event(name, 1)

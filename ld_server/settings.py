@@ -111,11 +111,15 @@ _LINKER = {"LD_LIBRARY_PATH", "LD_PRELOAD", "LD_RUN_PATH", "LD_BIND_NOW", "LD_DE
 
 def variable_of(name: str) -> str:
     """The environment variable of a field."""
-    return next(one.metadata["variable"] for one in dataclasses.fields(Settings) if one.name == name)
+    return next(str(one.metadata["variable"]) for one in dataclasses.fields(Settings) if one.name == name)
 
 
 def _convert(one: "dataclasses.Field[Any]", text: str) -> Any:
+    kind = next(kind for kind in (str, int, float, Path) if isinstance(one.default, kind))
     try:
-        return type(one.default)(text) if not isinstance(one.default, Path) else Path(text)
+        return kind(text)
     except ValueError as error:
-        raise InvalidSetting(f"{one.metadata['variable']} must be a {type(one.default).__name__}, not {text!r}") from error
+        raise InvalidSetting(f"{one.metadata['variable']} must be {_WORDS[kind]}, not {text!r}") from error
+
+
+_WORDS: dict[type, str] = {int: "a whole number", float: "a number"}

@@ -18,6 +18,7 @@ from ld_server.services.parts import Parts
 from ld_server.settings import Settings
 from ld_server.supervisor.banner import CLIENT_KEY
 from ld_server.supervisor.launcher import die_with_parent
+from ld_server.unreadable import Worker
 
 GRACE = 8
 """Seconds a stopping worker is given to finish its requests; the supervisor waits longer than that."""
@@ -34,6 +35,7 @@ class WebServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self.base_iri = settings.base_iri
         self._parts: Parts | None = None
         super().__init__()
 
@@ -61,7 +63,7 @@ def gunicorn_settings(settings: Settings) -> dict[str, Any]:
         "bind": f"{host}:{settings.port}",
         "workers": settings.web_workers,
         "threads": settings.web_threads,
-        "worker_class": "gthread",
+        "worker_class": Worker,
         "keepalive": 15,
         "timeout": 60,
         "graceful_timeout": GRACE,

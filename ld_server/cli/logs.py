@@ -2,27 +2,38 @@
 
 import json
 import logging
+import os
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
 
+from ld_server.http.conversation import ACCESS
 from ld_server.settings import InvalidSetting
-
-ACCESS = "ld_server.access"
-"""The logger whose messages are JSON objects already."""
 
 
 class Lines(logging.Formatter):
-    """`{"at", "level", "logger", "message"}` and, where there is one, `"exception"`; of an access line its own members."""
+    """`{"at", "level", "logger", "message"}` and, where there is one, `"exception"`."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {"at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"), "level": record.levelname}
         line["logger"] = record.name
-        if record.name == ACCESS:
-            return json.dumps(line)[:-1] + ", " + record.getMessage().removeprefix("{")
         line["message"] = record.getMessage()
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line)
+
+
+class Finished(logging.Handler):
+    """
+    For messages that are lines already: one write to standard error each, and nothing else.
+
+    Every request writes a line, and with several threads each lock that is not taken counts.
+    """
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        with suppress(OSError):
+            os.write(sys.stderr.fileno(), (record.msg + "\n").encode())
+        return True
 
 
 def configure(level: str) -> None:
@@ -31,8 +42,17 @@ def configure(level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(Lines())
     logging.basicConfig(level=threshold, handlers=[handler], force=True)
+    access = logging.getLogger(ACCESS)
+    access.handlers, access.propagate = [Finished()], False
+    _leave_out_what_no_line_tells()
     for library in ("apscheduler", "huey", "rdflib", "alembic", "pyshacl", "urllib3"):
         logging.getLogger(library).setLevel(max(logging.WARNING, threshold))
+
+
+def _leave_out_what_no_line_tells() -> None:
+    """The switches that the manual of `logging` lists under "Optimization": no caller, thread or process is looked up."""
+    logging._srcfile = None
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 
 
 def number_of(level: str) -> int:

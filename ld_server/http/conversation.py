@@ -8,11 +8,13 @@ import logging
 import re
 import secrets
 import time
+from datetime import UTC, datetime
 
 import falcon
 import orjson
 
-access_log = logging.getLogger("ld_server.access")
+ACCESS = "ld_server.access"
+access_log = logging.getLogger(ACCESS)
 
 _CORRELATION_ID = re.compile(r"[\x21-\x7e]{1,128}\Z")
 
@@ -43,6 +45,9 @@ def access_line(req: falcon.Request, resp: falcon.Response) -> str:
     known = req.context
     principal = getattr(known, "principal", None)
     line = {
+        "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "level": "INFO",
+        "logger": ACCESS,
         "method": req.method,
         "path": req.path,
         "status": resp.status_code,

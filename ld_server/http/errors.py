@@ -34,7 +34,7 @@ class Problem:
 
 
 PROBLEMS: Mapping[type[Refusal], Problem] = {
-    errors.MalformedRequest: Problem("malformed-request", 400, "Send a request line and headers that follow RFC 9112 and are not too long."),
+    errors.MalformedRequest: Problem("malformed-request", 400, "Send a request line and headers that RFC 9112 allows, and shorter ones."),
     errors.MalformedBody: Problem("malformed-body", 400, "Send a body that is well-formed in the media type that Content-Type names."),
     errors.UnknownContext: Problem("unknown-context", 400, "Name one of the contexts under /contexts, or write the definitions inline."),
     errors.InvalidParameter: Problem("invalid-parameter", 400, "Correct the parameter or header that the detail names."),

@@ -167,7 +167,16 @@ def represent(body: str, form: Format, iri: str, contexts: Contexts, profile: st
     """A stored document in a syntax; `iri` names its graph in the quad syntaxes. `profile` is for the JSON ones."""
     if form.json:
         return body.encode() if profile == COMPACTED else _profiled(body, profile, contexts)
-    return codecs.write(triples_of(body, contexts), form, iri)
+    return codecs.write(_labelled(triples_of(body, contexts)), form, iri)
+
+
+def _labelled(triples: Sequence[Triple]) -> list[Triple]:
+    """The same graph with blank nodes named in the order of their appearance: the same document gives the same bytes."""
+    nodes = dict.fromkeys(node for triple in triples for node in (triple.subject, triple.object) if isinstance(node, BlankNode))
+    if not nodes:
+        return list(triples)
+    names: dict[Any, Any] = {node: BlankNode(f"b{number}") for number, node in enumerate(nodes)}
+    return [Triple(names.get(s, s), p, names.get(o, o)) for s, p, o in triples]
 
 
 def _profiled(body: str, profile: str, contexts: Contexts) -> bytes:

@@ -48,7 +48,7 @@ class QueryForm:
         """
         if default_graphs or named_graphs:
             for name in (*default_graphs, *named_graphs):
-                _refuse_relative(name)
+                _refuse_relative(name, name)
             return Dataset(tuple(default_graphs), tuple(named_graphs))
         return self.dataset
 
@@ -165,9 +165,9 @@ def _token(text: str, position: int) -> re.Match[str]:
 _ABSOLUTE_IRI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\x00-\x20<>\"{}|^`\\]+")
 
 
-def _refuse_relative(iri: str) -> None:
+def _refuse_relative(iri: str, said: str) -> None:
     if not _ABSOLUTE_IRI.fullmatch(iri):
-        raise InvalidParameter(f"A graph is named by an absolute IRI, not by {iri[:80]!r}.", parameter="query")
+        raise InvalidParameter(f"A graph is named by an absolute IRI, not by {said[:80]!r}.")
 
 
 class _Header:
@@ -221,7 +221,7 @@ class _Header:
         if token[1].upper() == "NAMED":
             token, chosen = next(self._tokens, ("", "")), named
         iri = self._resolved(token)
-        _refuse_relative(iri or token[1])
+        _refuse_relative(iri, token[1])
         chosen.append(iri)
 
     def _resolved(self, token: tuple[str, str]) -> str:

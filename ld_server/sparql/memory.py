@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from traceback import clear_frames
 from typing import Any, TypeVar
 
 from pyoxigraph import NamedNode, Store, Triple
@@ -116,4 +117,5 @@ def _settle(future: "Future[_Result]", work: Callable[[], _Result]) -> None:
     try:
         future.set_result(work())
     except BaseException as error:  # the thread that waits is the one to handle it
+        clear_frames(error.__traceback__)  # pyoxigraph's results must be dropped in the thread that made them
         future.set_exception(error)

@@ -11,7 +11,7 @@ from ld_server.http.errors import FROM_FALCON, HEADERS, INTERNAL, PROBLEMS, TITL
 REFUSALS = {one for _, one in inspect.getmembers(errors, inspect.isclass) if issubclass(one, Refusal) and one is not Refusal}
 
 CONTRACT = {
-    400: "malformed-body unknown-context invalid-parameter query-refused query-limit-exceeded",
+    400: "malformed-request malformed-body unknown-context invalid-parameter query-refused query-limit-exceeded",
     401: "unauthenticated",
     403: "forbidden",
     404: "not-found",

@@ -31,6 +31,15 @@ def test_every_syntax_holds_the_same_graph(reader, form):
     assert canonical(read_back) == canonical(representation.triples_of(body, reader.contexts))
 
 
+@pytest.mark.parametrize("form", FORMATS, ids=lambda form: form.key)
+def test_the_same_document_gives_the_same_bytes(reader, form):
+    """A strong ETag promises it, also where blank nodes have no names of their own."""
+    context = {"@context": [*reader.contexts.reference, {"ex": "http://ex.example/"}], "ex:crew": {"@list": ["Ann", "Bob"]}}
+    body = representation.serialized(reader.document({**reservation(), **context}))
+    first, second = (representation.represent(body, form, BASE, reader.contexts) for _ in range(2))
+    assert first == second
+
+
 def test_json_and_json_ld_are_the_stored_text(reader):
     body = stored(reader)
     assert representation.represent(body, JSON, BASE, reader.contexts) == body.encode()
