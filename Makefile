@@ -27,7 +27,7 @@ lint: $(READY) ## Check style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(READY) ## Measure, and rewrite docs/benchmarks.md
+bench: $(READY) ## Measure, and print the tables of docs/benchmarks.md
 	@exec $(BIN)/python -m bench
 
 $(READY): pyproject.toml constraints.txt

@@ -1,5 +1,6 @@
 """The data of the benches, posted through the API like anyone's."""
 
+import datetime
 import json
 import urllib.request
 from dataclasses import dataclass
@@ -29,8 +30,7 @@ def post_story(port: int, assets: int = 2, reservations: int = 1, code: str = "b
 
 def reservation(item_type: str, day: int = 0) -> dict[str, Any]:
     """One unit for one day; `day` moves the window."""
-    year, rest = 2027 + day // 360, day % 360
-    date = f"{year}-{1 + rest // 30:02d}-{1 + rest % 30 if rest % 30 < 27 else 27:02d}"
+    date = datetime.date(2027, 1, 1) + datetime.timedelta(days=day)
     return {
         "agent": {"@type": "Person", "identifier": "alice@example.org", "name": "Alice"},
         "object": item_type,

@@ -1,6 +1,7 @@
 """Every setting of the service: its environment variable, its default and one sentence. Nothing else reads the environment."""
 
 import dataclasses
+import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -96,7 +97,7 @@ class Settings:
                 values[known[variable].name] = _convert(known[variable], text)
         unknown = sorted(name for name in environment if name.startswith("LD_") and name not in known and name not in _LINKER)
         if unknown:
-            raise InvalidSetting(f"unknown setting {', '.join(unknown)}")
+            raise InvalidSetting("; ".join(_unknown(name, known) for name in unknown))
         return cls(**{**values, **{name: value for name, value in overrides.items() if value is not None}})
 
 
@@ -112,6 +113,11 @@ _LINKER = {"LD_LIBRARY_PATH", "LD_PRELOAD", "LD_RUN_PATH", "LD_BIND_NOW", "LD_DE
 def variable_of(name: str) -> str:
     """The environment variable of a field."""
     return next(str(one.metadata["variable"]) for one in dataclasses.fields(Settings) if one.name == name)
+
+
+def _unknown(variable: str, known: Mapping[str, Any]) -> str:
+    close = difflib.get_close_matches(variable, known, n=1)
+    return f"unknown setting {variable}" + (f", did you mean {close[0]}?" if close else "")
 
 
 def _convert(one: "dataclasses.Field[Any]", text: str) -> Any:

@@ -14,11 +14,12 @@ from typing import Any
 
 import psycopg
 from sqlalchemy import URL, Connection, Dialect, Engine, create_engine, event, make_url
-from sqlalchemy.exc import DBAPIError, DisconnectionError
+from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from ld_server.domain.errors import InvalidParameter, StoreUnavailable
+from ld_server.settings import InvalidSetting
 
 PATIENCE_SECONDS = 10.0
 """How long a statement waits for others before the ledger counts as unavailable."""
@@ -51,7 +52,7 @@ def open_engine(url: str, pool_size: int = 8, patience: float = PATIENCE_SECONDS
     """
     An engine for `sqlite:///<file>` or `postgresql://…`, where a statement waits up to `patience` seconds for others.
 
-    Connects to nothing yet. SQLite in memory is refused with ValueError: its connections would not see one another's rows.
+    Connects to nothing yet. SQLite in memory is refused with InvalidSetting: its connections would not see one another's rows.
     """
     address = normalised(url)
     engine = create_engine(
@@ -71,13 +72,16 @@ def open_engine(url: str, pool_size: int = 8, patience: float = PATIENCE_SECONDS
 
 
 def normalised(url: str) -> URL:
-    """The URL with the driver that this project uses. Raises ValueError for another database."""
-    address = make_url(url)
+    """The URL with the driver that this project uses. Raises InvalidSetting for another database."""
+    try:
+        address = make_url(url)
+    except ArgumentError:
+        raise InvalidSetting("LD_DATABASE_URL is not a database URL; write sqlite:///<path> or postgresql+psycopg://…") from None
     backend = address.get_backend_name()
     if backend not in _DRIVERS:
-        raise ValueError(f"the ledger lives in SQLite or Postgres, not in {backend}")
+        raise InvalidSetting(f"LD_DATABASE_URL: the ledger lives in SQLite or Postgres, not in {backend}")
     if backend == "sqlite" and (address.database or ":memory:").startswith((":memory:", "file:")):
-        raise ValueError("the ledger needs a file: sqlite:///<path>")
+        raise InvalidSetting("LD_DATABASE_URL: the ledger needs a file: sqlite:///<path>")
     return address.set(drivername=_DRIVERS[backend])
 
 

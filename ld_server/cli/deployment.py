@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from ld_server.bootstrap import BASE_IRI_FACT
+from ld_server.domain.errors import StoreUnavailable
 from ld_server.settings import Settings
 from ld_server.supervisor.banner import CLIENT_KEY
 from relational.unit_of_work import open_ledger
@@ -57,7 +58,7 @@ def recorded_base(settings: Settings) -> str | None:
     try:
         with ledger.read() as uow:
             return uow.facts.get(BASE_IRI_FACT)
-    except Exception:  # no ledger, no tables, no connection: whoever needs them next will say so
+    except StoreUnavailable:  # no ledger, no tables, no connection: whoever needs them next will say so
         return None
     finally:
         ledger.close()

@@ -109,7 +109,7 @@ class Stand:
             def do_POST(self) -> None:
                 stand.connections.add(self.connection)
                 posted = self.rfile.read(int(self.headers["Content-Length"]))
-                stand.requests.append((self.path, dict(self.headers), posted))
+                stand.requests.append((self.path, {name.lower(): value for name, value in self.headers.items()}, posted))
                 time.sleep(delay)
                 self.send_response(status)
                 self.send_header("Content-Type", media_type)
@@ -229,7 +229,7 @@ def test_credentials_in_the_url_are_sent_and_parameters_stay(tmp_path: Path) -> 
         open_store(Settings(data_dir=tmp_path, sparql_url=url)).ping()
     path, headers, body = stand.requests[0]
     assert path == "/query?timeout=1000"
-    assert headers["Authorization"] == "Basic cGxhbm5lcjpzQGNyZXQ="
+    assert headers["authorization"] == "Basic cGxhbm5lcjpzQGNyZXQ="
     assert body == b"query=ASK+%7B%7D"
 
 

@@ -1,5 +1,6 @@
 """What every SPARQL store promises (ld_server.sparql.port), on every backend and on every way of the generic one."""
 
+import random
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -355,6 +356,32 @@ def test_a_query_ends_when_its_time_is_over(store: SparqlStore, query: str, medi
     with pytest.raises(QueryLimitExceeded, match="longer"):
         store.query(query, media_type, timeout=0.3)
     assert holds(store, "ASK { ?s ?p ?o }")
+
+
+UNEQUAL = "{ ?s ?p ?o FILTER NOT EXISTS { GRAPH ?g { ?s ?p ?o } } } UNION { GRAPH ?g { ?s ?p ?o } FILTER NOT EXISTS { ?s ?p ?o } }"
+"""What is in the default graph alone, or in some named graph alone."""
+
+
+@pytest.mark.parametrize("backend", TRANSACTIONAL, indirect=True)
+def test_writers_beside_one_another_keep_the_union_right(store: SparqlStore) -> None:
+    """A triple must not leave the union because one writer drops it from its graph just when another puts it into another graph."""
+    names = [CAMERA, SCALE, TIMER]
+    shared = [product(CAMERA, "Camera"), product(SCALE, "Scale"), []]
+
+    def write(seed: int, start: threading.Barrier) -> None:
+        chance = random.Random(seed)
+        start.wait()
+        for _ in range(3):
+            store.replace({name: chance.choice(shared) for name in chance.sample(names, 2)})
+
+    for number in range(12):
+        barrier = threading.Barrier(4)
+        writers = [threading.Thread(target=write, args=(4 * number + one, barrier)) for one in range(4)]
+        for writer in writers:
+            writer.start()
+        for writer in writers:
+            writer.join()
+        assert not holds(store, f"ASK {{ {UNEQUAL} }}")
 
 
 @pytest.mark.parametrize("backend", TRANSACTIONAL, indirect=True)

@@ -65,7 +65,7 @@ def test_a_data_directory_in_use_and_a_rebase_of_it_are_refused(tmp_path):
     [
         ({"LD_SPARQL_URL": "memory:"}, "LD_SPARQL_URL=memory:"),
         ({"LD_PROT": "8000"}, "unknown setting LD_PROT"),
-        ({"LD_PORT": "eight"}, "LD_PORT must be a int, not 'eight'"),
+        ({"LD_PORT": "eight"}, "LD_PORT must be a whole number"),
         ({"LD_LOG_LEVEL": "CHATTY"}, "LD_LOG_LEVEL must be one of CRITICAL"),
         ({"LD_HUEY_URL": "amqp://localhost"}, "LD_HUEY_URL must start with one of sqlite:"),
         ({"LD_SPARQL_URL": "gopher://localhost"}, "LD_SPARQL_URL must start with one of memory:"),
