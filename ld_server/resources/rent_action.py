@@ -53,6 +53,9 @@ def _arrange_one_agent(draft: Draft, agent: Term, part: NamedNode) -> None:
         draft.say(part, vocab.IDENTIFIER, agent)
     elif len(draft.values(draft.root, vocab.AGENT)) == 1 and _is_own(draft, agent):
         draft.rename({agent: part})
+    elif _bare_name(draft, agent):
+        draft.rename({agent: part})
+        draft.say(part, vocab.IDENTIFIER, Literal(_bare_name(draft, agent)))
     if draft.of(part) and not draft.values(part, vocab.TYPE):
         draft.say(part, vocab.TYPE, NamedNode(vocab.PERSON))
 
@@ -60,6 +63,13 @@ def _arrange_one_agent(draft: Draft, agent: Term, part: NamedNode) -> None:
 def _is_own(draft: Draft, node: Term) -> bool:
     """A blank node, or a fragment of the reservation: a node that has no name of its own in the world."""
     return isinstance(node, BlankNode) or (isinstance(node, NamedNode) and node.value.startswith(_iri(draft) + "#"))
+
+
+def _bare_name(draft: Draft, agent: Term) -> str:
+    """What was written as a relative IRI, `{"@id": "alice"}`, and has become one of our collection's; empty when it was not."""
+    collection = _iri(draft).rpartition("/")[0] + "/"
+    is_relative = isinstance(agent, NamedNode) and agent.value.startswith(collection) and not draft.of(agent)
+    return agent.value.removeprefix(collection) if is_relative and isinstance(agent, NamedNode) else ""
 
 
 def _make_single_line(draft: Draft) -> None:

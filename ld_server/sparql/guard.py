@@ -91,7 +91,10 @@ _SERVICE = re.compile(
     rf"service{_GAP}(?:silent{_GAP})?(?:{_VARIABLE}|<[^<>]*+>|{_PREFIXED}){_GAP}\{{",
     re.IGNORECASE,
 )
-"""`SERVICE SILENT? VarOrIri {`: no other clause of the grammar looks like this."""
+"""
+`SERVICE SILENT? VarOrIri {`: no other clause of the grammar looks like this. The price of reading it without any gap, as Oxigraph
+does, is that a name with a prefix called `service` must not stand right before a brace (`GRAPH service:g { … }`).
+"""
 
 _WORD_SERVICE = re.compile("service", re.IGNORECASE)
 _MOST_IN_ONE_TOKEN = 8

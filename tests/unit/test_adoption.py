@@ -84,6 +84,11 @@ def test_an_agent_may_be_a_name_alone(reader):
     assert document["agent"] == {"@id": document["@id"] + "#agent", "@type": "Person", "identifier": "alice@example.org"}
 
 
+def test_an_agent_may_be_a_bare_name_where_an_iri_is_expected(reader):
+    document = reader.document(reservation(agent={"@id": "alice"}))
+    assert document["agent"] == {"@id": document["@id"] + "#agent", "@type": "Person", "identifier": "alice"}
+
+
 def test_an_agent_with_an_iri_of_its_own_keeps_it(reader):
     document = reader.document(reservation(agent={"@id": "https://people.example/alice", "@type": "Organization", "identifier": "a"}))
     assert document["agent"] == {"@id": "https://people.example/alice", "@type": "Organization", "identifier": "a"}
