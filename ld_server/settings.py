@@ -58,7 +58,7 @@ class Settings:
     idempotency_hours: float = setting("LD_IDEMPOTENCY_HOURS", 24.0, "Hours an Idempotency-Key is remembered.")
     projector_interval: float = setting("LD_PROJECTOR_INTERVAL", 0.02, "Seconds between two looks of the projector at the ledger.")
     projector_batch: int = setting("LD_PROJECTOR_BATCH", 200, "Most revisions the projector applies in one go.")
-    projector_lease: float = setting("LD_PROJECTOR_LEASE", 10.0, "Seconds a projector may be silent before another takes over.")
+    projector_lease: float = setting("LD_PROJECTOR_LEASE", 4.0, "Seconds a projector may be silent before another takes over.")
     log_level: str = setting("LD_LOG_LEVEL", "INFO", "Least severe level that is logged.")
 
     def __post_init__(self) -> None:

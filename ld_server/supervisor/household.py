@@ -64,7 +64,7 @@ def _sparql(settings: Settings) -> Role:
         graphs = private_directory(settings.data_dir / "graphs")
         _write(address, f"http://127.0.0.1:{port}\n")
         limit = str(math.ceil(settings.sparql_timeout))
-        return (server, "serve", "-l", str(graphs), "-b", f"127.0.0.1:{port}", "--union-default-graph", "--timeout-s", limit)
+        return (server, "serve", "-l", str(graphs), "-b", f"127.0.0.1:{port}", "--timeout-s", limit)
 
     def is_ready() -> bool:
         return answers("127.0.0.1", int(address.read_text(encoding="ascii").rpartition(":")[2]), "/query?query=ASK%7B%7D")
