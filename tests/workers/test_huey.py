@@ -30,8 +30,11 @@ def sqlite_queue_url(tmp_path) -> str:
 
 
 @pytest.fixture
-def postgres_queue_url(postgres_url) -> str:
-    return postgres_url.replace("postgresql://", "postgresql+psycopg://")
+def postgres_queue_url(postgres_server):
+    """In a database of its own: Huey makes tables there, which the next test would find."""
+    name = postgres_server.new_database()
+    yield postgres_server.url(name).replace("postgresql://", "postgresql+psycopg://")
+    postgres_server.drop(name)
 
 
 @pytest.fixture

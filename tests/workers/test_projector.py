@@ -173,8 +173,9 @@ def test_the_other_takes_over_when_the_first_is_silent(fleet: Fleet) -> None:
     fleet.projector("first").run_once(MONDAY)
     fleet.write(1)
     second = fleet.projector("second")
-    assert second.run_once(MONDAY + timedelta(seconds=9)) == 0
-    assert second.run_once(MONDAY + timedelta(seconds=11)) == 1
+    lease = timedelta(seconds=fleet.parts.settings.projector_lease)
+    assert second.run_once(MONDAY + lease * 0.9) == 0
+    assert second.run_once(MONDAY + lease * 1.1) == 1
 
 
 def test_a_projector_at_work_keeps_its_lease(fleet: Fleet) -> None:
