@@ -4,11 +4,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection, delete, exists, func, insert, literal, select
+from sqlalchemy import Connection, bindparam, delete, exists, func, insert, literal, select
 
 from relational import tables
 
 _P = tables.projections.c
+_NEWEST = select(func.coalesce(func.max(_P.position), 0))
+_WAITING = select(exists().where(_P.position <= bindparam("position")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +39,11 @@ class Projections:
 
     def newest(self) -> int:
         """The highest waiting position, or 0: once nothing up to it waits, all that is committed now has been applied."""
-        return int(self._connection.execute(select(func.coalesce(func.max(_P.position), 0))).scalar_one())
+        return int(self._connection.execute(_NEWEST).scalar_one())
 
     def waiting(self, position: int) -> bool:
         """Whether anything up to and including a position still waits."""
-        return bool(self._connection.execute(select(exists().where(_P.position <= position))).scalar_one())
+        return bool(self._connection.execute(_WAITING, {"position": position}).scalar_one())
 
     def done(self, positions: Iterable[int]) -> None:
         """Take applied positions off the list."""
