@@ -1,7 +1,7 @@
 # Every target does its own set-up: a Python (>= 3.11) with venv, and make, are all it needs.
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo test lint bench
+.PHONY: help up demo test test-browser lint bench
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
@@ -11,7 +11,7 @@ ARGS ?=
 TESTS ?=
 
 help: ## Print this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 up: $(READY) ## Start everything on http://localhost:8000; Ctrl-C stops it
 	@exec $(BIN)/ld-server up $(ARGS)
@@ -21,6 +21,12 @@ demo: $(READY) ## The same, with a small fleet to explore
 
 test: $(READY) ## Run all tests
 	@exec $(BIN)/python -m pytest -n 2 --dist loadfile $(TESTS)
+
+test-browser: $(READY) ## Look at the pages with headless Chromium, which apt-get installs where it is missing (as root)
+	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || \
+	  { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium chromium-driver fonts-dejavu-core; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,browser]'
+	@exec $(BIN)/python -m pytest tests/browser
 
 lint: $(READY) ## Check style and types
 	$(BIN)/ruff check .

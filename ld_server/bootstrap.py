@@ -1,16 +1,19 @@
 """The one place where the parts of a running process are put together."""
 
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 from ld_server.domain.scopes import Scope
 from ld_server.rdf.contexts import Contexts
 from ld_server.rdf.naming import Naming
+from ld_server.rdf.operators import BrokenShapes, read_shapes
 from ld_server.rdf.published import data_directory
 from ld_server.rdf.validation import Validator
 from ld_server.resources import PATHS
 from ld_server.services import keys
 from ld_server.services.parts import Parts
-from ld_server.settings import Settings
+from ld_server.settings import InvalidSetting, Settings
 from ld_server.sparql.store import open_store
 from relational.migrations import migrate
 from relational.unit_of_work import UnitOfWork, open_ledger
@@ -23,16 +26,30 @@ class WrongBase(Exception):
 
 
 def build(settings: Settings) -> Parts:
-    """The parts of one process. Opens no connection yet; the ledger must have been prepared."""
+    """
+    The parts of one process. Opens no connection yet; the ledger must have been prepared.
+
+    Raises InvalidSetting for shapes of the operator that cannot be used.
+    """
+    naming = Naming(settings.base_iri, PATHS)
     return Parts(
         settings=settings,
         ledger=open_ledger(settings.database_url, settings.database_pool),
-        naming=Naming(settings.base_iri, PATHS),
+        naming=naming,
         contexts=Contexts(data_directory("contexts"), settings.base_iri),
-        validator=Validator([data_directory("shapes")]),
+        validator=Validator([data_directory("shapes")], _shapes_of_the_operator(settings), naming),
         sparql=open_store(settings),
         now=now,
     )
+
+
+def _shapes_of_the_operator(settings: Settings) -> tuple[Any, ...]:
+    if not settings.shapes_dir:
+        return ()
+    try:
+        return read_shapes(Path(settings.shapes_dir).absolute())
+    except BrokenShapes as error:
+        raise InvalidSetting(f"LD_SHAPES_DIR: {error}") from None
 
 
 def prepare(settings: Settings) -> str | None:

@@ -54,7 +54,9 @@ class Settings:
     capacity_rule: str = setting("LD_CAPACITY_RULE", "overlap", "How a window uses a pool: overlap or peak.")
     max_body_bytes: int = setting("LD_MAX_BODY_BYTES", 4 * 1024 * 1024, "Largest request body in bytes.")
     max_json_depth: int = setting("LD_MAX_JSON_DEPTH", 64, "Deepest nesting of a JSON body.")
-    max_triples: int = setting("LD_MAX_TRIPLES", 20_000, "Most statements one request may bring.")
+    max_triples: int = setting("LD_MAX_TRIPLES", 50_000, "Most statements one request may bring.")
+    max_resources: int = setting("LD_MAX_RESOURCES", 1000, "Most resources one request may create.")
+    shapes_dir: str = setting("LD_SHAPES_DIR", "", "Directory of your own SHACL shapes (*.ttl), asked besides ours; empty means none.")
     idempotency_hours: float = setting("LD_IDEMPOTENCY_HOURS", 24.0, "Hours an Idempotency-Key is remembered.")
     projector_interval: float = setting("LD_PROJECTOR_INTERVAL", 0.02, "Seconds between two looks of the projector at the ledger.")
     projector_batch: int = setting("LD_PROJECTOR_BATCH", 200, "Most revisions the projector applies in one go.")
@@ -104,7 +106,7 @@ class Settings:
 _CHOICES = {"allocation_policy": ("hard_fail", "allow_under_allocation"), "capacity_rule": ("overlap", "peak")}
 _POSITIVE = (
     "web_workers", "web_threads", "database_pool", "sparql_timeout", "sparql_max_rows", "sparql_max_bytes", "max_body_bytes",
-    "max_json_depth", "max_triples", "idempotency_hours", "projector_interval", "projector_batch", "projector_lease",
+    "max_json_depth", "max_triples", "max_resources", "idempotency_hours", "projector_interval", "projector_batch", "projector_lease",
 )  # fmt: skip
 _LINKER = {"LD_LIBRARY_PATH", "LD_PRELOAD", "LD_RUN_PATH", "LD_BIND_NOW", "LD_DEBUG", "LD_AUDIT"}
 """Variables of the dynamic linker, which share our prefix."""

@@ -5,9 +5,26 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, bindparam, false, func, insert, literal_column, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    bindparam,
+    case,
+    false,
+    func,
+    insert,
+    literal,
+    literal_column,
+    or_,
+    select,
+    union_all,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 
+from ld_server.domain.window import LATEST
 from relational import tables
 from relational.index import number_of
 
@@ -27,6 +44,17 @@ class AssetUnit:
 
 
 @dataclass(frozen=True, slots=True)
+class PoolUnits:
+    """How many units a stock pool has left. `label` is what people call it: its name, else its location, else its identifier."""
+
+    identifier: str
+    number: int
+    location: str | None
+    label: str
+    quantity: int
+
+
+@dataclass(frozen=True, slots=True)
 class Blocking:
     """A reservation that keeps a unit (or, with `asset` None, a quantity) busy from `start` to `end`, turnaround included."""
 
@@ -34,6 +62,15 @@ class Blocking:
     asset: str | None
     start: datetime
     end: datetime
+    quantity: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Peak:
+    """The most units that are promised at one instant, and the first instant at which it is so; 0 and None where nothing is promised."""
+
+    quantity: int
+    at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +124,54 @@ _RESERVABLE = (_ANYWHERE, and_(_ANYWHERE, _A.location == bindparam("location")))
 
 _UNIT = (_A.identifier, _A.number, _A.location, func.coalesce(_A.asset_tag, _A.serial_number, _A.identifier))
 _FREE = tuple(select(*_UNIT).where(place, ~_IS_BUSY).order_by(_A.number).limit(bindparam("limit")) for place in _RESERVABLE)
+_FREE_AMONG = select(*_UNIT).where(_ANYWHERE, ~_IS_BUSY, _A.number.in_(bindparam("numbers", expanding=True))).order_by(_A.number)
 _TOTAL = tuple(select(func.count()).select_from(tables.assets).where(place) for place in _RESERVABLE)
 _BUSY = tuple(query.where(_IS_BUSY) for query in _TOTAL)
+
+
+_P = tables.stock_pools.c
+_TAKEN = (
+    select(func.coalesce(func.sum(_B.quantity), literal_column("0")))
+    .where(
+        _B.stock_pool == _P.identifier,
+        _BLOCKS,
+        _B.blocked_from < bindparam("end", type_=tables.Instant),
+        _B.blocked_to > bindparam("start", type_=tables.Instant),
+    )
+    .correlate(tables.stock_pools)
+    .scalar_subquery()
+)
+"""The overlap rule (seed 4.2.2): everything that is promised from the pool somewhere in the window counts, whether at once or not."""
+
+_STOCKED = and_(_P.item_type == bindparam("item_type"), _P.is_active)
+_PLACES = (_STOCKED, and_(_STOCKED, _P.location == bindparam("location")))
+_POOL = (_P.identifier, _P.number, _P.location, func.coalesce(_P.name, _P.location, _P.identifier), _P.quantity_total - _TAKEN)
+_POOLS = tuple(select(*_POOL).where(place).order_by(_P.number) for place in _PLACES)
+_STOCK = tuple(select(func.coalesce(func.sum(_P.quantity_total), 0)).where(place) for place in _PLACES)
+
+
+def _lasts_beyond(since: Any) -> ColumnElement[bool]:
+    """Whether an allocation still keeps others away then: it ends later, or its units are out and nobody knows when they come back."""
+    return or_(_B.blocked_to > since, _B.status == literal_column("'in_use'"))
+
+
+def _until(since: Any) -> ColumnElement[Any]:
+    return case((_B.blocked_to > since, _B.blocked_to), else_=literal(LATEST, tables.Instant))
+
+
+def _peak() -> Select[Any]:
+    """Each promise adds at its start and takes off at its end; the sum so far is highest at the peak. At one instant ends come first."""
+    since = bindparam("since", type_=tables.Instant)
+    counted = (_B.stock_pool == bindparam("stock_pool"), _BLOCKS, _lasts_beyond(since))
+    starts = select(_B.blocked_from.label("at"), _B.quantity.label("change")).where(*counted)
+    ends = select(_until(since).label("at"), (-_B.quantity).label("change")).where(*counted)
+    changes = union_all(starts, ends).subquery("changes")
+    promised = func.sum(changes.c.change).over(order_by=(changes.c.at, changes.c.change)).label("promised")
+    sums = select(changes.c.at, promised).subquery("sums")
+    return select(sums.c.promised, sums.c.at).order_by(sums.c.promised.desc(), sums.c.at).limit(1)
+
+
+_PEAK = _peak()
 
 
 class Allocations:
@@ -110,10 +193,28 @@ class Allocations:
         wanted = select(held).where(held.in_(sorted(set(item_types)))).order_by(held).with_for_update(key_share=True)
         self._connection.execute(wanted).all()
 
+    def keep(self, item_types: Iterable[str]) -> None:
+        """
+        Make whoever holds one of these item types wait until this transaction ends, and wait for who does; others may keep it, too.
+
+        For those who add a unit or a pool to an item type, which must not become one of another kind meanwhile.
+        """
+        if self._connection.dialect.name == "sqlite":
+            return
+        kept = tables.item_types.c.identifier
+        wanted = select(kept).where(kept.in_(sorted(set(item_types)))).order_by(kept).with_for_update(read=True)
+        self._connection.execute(wanted).all()
+
     def free_assets(self, item_type: str, start: datetime, end: datetime, limit: int, location: str | None = None) -> list[AssetUnit]:
         """At most `limit` units, by number, that are available and that nothing blocks anywhere in [start, end)."""
         asked = {"item_type": item_type, "location": location, "start": start, "end": end, "limit": limit}
         return [AssetUnit(*row) for row in self._connection.execute(_FREE[location is not None], asked)]
+
+    def free_among(self, assets: Iterable[str], item_type: str, start: datetime, end: datetime) -> list[AssetUnit]:
+        """Those of the given units, by number, that are of the item type, available, and blocked by nothing anywhere in [start, end)."""
+        numbers = sorted({number_of(asset) for asset in assets})
+        asked = {"item_type": item_type, "start": start, "end": end, "numbers": numbers}
+        return [AssetUnit(*row) for row in self._connection.execute(_FREE_AMONG, asked)] if numbers else []
 
     def total_assets(self, item_type: str, location: str | None = None) -> int:
         """How many units could be reserved at all."""
@@ -123,10 +224,36 @@ class Allocations:
         """How many of the reservable units are blocked somewhere in [start, end): the rest are free."""
         return self._count(_BUSY[location is not None], {"item_type": item_type, "location": location, "start": start, "end": end})
 
+    def free_pools(self, item_type: str, start: datetime, end: datetime, location: str | None = None) -> list[PoolUnits]:
+        """The active pools, by number, that have units left when everything that overlaps [start, end) is taken off."""
+        asked = {"item_type": item_type, "location": location, "start": start, "end": end}
+        pools = (PoolUnits(*row) for row in self._connection.execute(_POOLS[location is not None], asked))
+        return [pool for pool in pools if pool.quantity > 0]
+
+    def total_stock(self, item_type: str, location: str | None = None) -> int:
+        """How many units the active pools have in all."""
+        return self._count(_STOCK[location is not None], {"item_type": item_type, "location": location})
+
     def in_the_way(self, item_type: str, start: datetime, end: datetime, limit: int = 20) -> list[Blocking]:
         """What blocks units of an item type in [start, end), the latest start first."""
-        query = select(_B.rent_action, _B.asset, _B.blocked_from, _B.blocked_to)
-        query = query.where(_B.item_type == item_type, _BLOCKS, _B.blocked_from < end, _B.blocked_to > start)
+        return self._blocking([_B.item_type == item_type, _B.blocked_from < end, _B.blocked_to > start], limit)
+
+    def blocking_asset(self, asset: str, since: datetime, limit: int = 20) -> list[Blocking]:
+        """What blocks this unit from `since` on, the latest start first."""
+        return self._blocking([_B.asset_number == number_of(asset), _lasts_beyond(since)], limit)
+
+    def blocking_pool(self, stock_pool: str, since: datetime, at: datetime | None = None, limit: int = 20) -> list[Blocking]:
+        """What blocks units of this pool from `since` on, or at one instant of that, the latest start first."""
+        wanted = [_B.stock_pool == stock_pool, _lasts_beyond(since)]
+        return self._blocking([*wanted, _B.blocked_from <= at, _until(since) > at] if at else wanted, limit)
+
+    def peak(self, stock_pool: str, since: datetime) -> Peak:
+        """The most units of a pool that are promised at one instant from `since` on. Units that are still out then are out for good."""
+        row = self._connection.execute(_PEAK, {"stock_pool": stock_pool, "since": since}).first()
+        return Peak(row.promised, row.at) if row is not None else Peak(0, None)
+
+    def _blocking(self, conditions: Sequence[ColumnElement[bool]], limit: int) -> list[Blocking]:
+        query = select(_B.rent_action, _B.asset, _B.blocked_from, _B.blocked_to, _B.quantity).where(_BLOCKS, *conditions)
         rows = self._connection.execute(query.order_by(_B.blocked_from.desc(), _B.number).limit(limit))
         return [Blocking(*row) for row in rows]
 

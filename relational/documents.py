@@ -1,5 +1,6 @@
 """Documents: the head of every resource, every revision it ever had, and the numbers from which identifiers are made."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -43,6 +44,19 @@ class Revision:
     correlation_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """That a resource was changed: which revision came of it, by whom, when, and in the course of which request."""
+
+    revision: int
+    changed_by: str
+    changed_at: datetime
+    correlation_id: str
+
+
+LARGEST_REVISION = 2**31 - 1
+"""Of a column; a cursor that somebody made up may be larger."""
+
 HEAD = tuple(tables.documents.c[name] for name in Head.__slots__)
 """The columns of a Head, in its order."""
 
@@ -50,6 +64,12 @@ _HEADS: Select[Any] = select(*HEAD)
 _HEAD = _HEADS.where(tables.documents.c.identifier == bindparam("of"))
 _LOCKED = _HEAD.with_for_update(key_share=True)
 _REVISIONS = select(*(tables.revisions.c[name] for name in Revision.__slots__))
+_HISTORY = (
+    select(*(tables.revisions.c[name] for name in HistoryEntry.__slots__))
+    .where(tables.revisions.c.identifier == bindparam("of"), tables.revisions.c.revision > bindparam("after"))
+    .order_by(tables.revisions.c.revision)
+    .limit(bindparam("limit"))
+)
 
 
 class Documents:
@@ -57,6 +77,7 @@ class Documents:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._added: Counter[str] = Counter()
 
     def next_number(self, kind: str) -> int:
         """The next number of a kind (see tables.KINDS)."""
@@ -77,8 +98,20 @@ class Documents:
         return sorted(drawn.scalars())
 
     def add(self, head: Head, authorship: Authorship) -> None:
-        """Write a new resource with its first revision, and put it before the projector."""
+        """Write a new resource with its first revision, and put it before the projector. `tally` counts it in the end."""
         self._write(_ADD, head, authorship)
+        self._added[head.kind] += 1
+
+    def tally(self) -> None:
+        """
+        Count what this transaction has added. The last thing that it does, so that nobody waits for its rows longer than for a commit.
+
+        On Postgres each connection counts in a slot that it shares with few.
+        """
+        values = [{"kind": kind, "count": count} for kind, count in sorted(self._added.items())]
+        if values:
+            self._connection.execute(_TALLY[self._connection.dialect.name], values)
+        self._added.clear()
 
     def replace(self, head: Head, authorship: Authorship) -> None:
         """
@@ -110,6 +143,11 @@ class Documents:
         query = _REVISIONS.where(tables.revisions.c.identifier == identifier).order_by(tables.revisions.c.revision)
         return [Revision(*row) for row in self._connection.execute(query)]
 
+    def history(self, identifier: str, after: int, limit: int) -> list[HistoryEntry]:
+        """At most `limit` changes of a resource, oldest first, from the first that made a revision above `after`."""
+        asked = {"of": identifier, "after": min(after, LARGEST_REVISION), "limit": limit}
+        return [HistoryEntry(*row) for row in self._connection.execute(_HISTORY, asked)]
+
     def revision(self, identifier: str, number: int) -> Revision | None:
         """One state the resource had, or None."""
         query = _REVISIONS.where(tables.revisions.c.identifier == identifier, tables.revisions.c.revision == number)
@@ -124,9 +162,10 @@ class Documents:
             after = (heads[-1].kind, heads[-1].number)
 
     def count(self, kind: str) -> int:
-        """How many resources of a kind there are."""
-        query = select(func.count()).select_from(tables.documents).where(tables.documents.c.kind == kind)
-        return int(self._connection.execute(query).scalar_one())
+        """How many resources of a kind there are, in the time that it takes to add up the slots."""
+        tallied = tables.tallies.c
+        query = select(func.coalesce(func.sum(tallied.count), 0)).where(tallied.kind == kind)
+        return int(self._connection.execute(query).scalar_one()) + self._added[kind]
 
     def _batch(self, kind: str | None, after: tuple[str, int], batch: int) -> Sequence[Head]:
         stored = tables.documents.c
@@ -170,6 +209,18 @@ _DRAW_FROM_TABLE = text(
     "INSERT INTO numbers (kind, last) VALUES (:kind, :count) ON CONFLICT (kind) DO UPDATE SET last = last + excluded.last RETURNING last"
 )
 _DRAW_FROM_SEQUENCE = text("SELECT nextval(CAST(:sequence AS regclass)) FROM generate_series(1, :count)")
+
+
+SLOTS = 16
+"""Of tallies, on Postgres; SQLite has one writer at a time, and needs one."""
+
+_TALLY = {
+    engine: text(
+        f"INSERT INTO tallies (kind, slot, count) VALUES (:kind, {slot}, :count) "  # noqa: S608
+        "ON CONFLICT (kind, slot) DO UPDATE SET count = tallies.count + excluded.count"
+    )
+    for engine, slot in {"sqlite": "0", "postgresql": f"pg_backend_pid() % {SLOTS}"}.items()
+}
 
 
 def _values(head: Head) -> dict[str, object]:

@@ -2,9 +2,26 @@
 
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, bindparam, delete, func, insert, select, text
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Select,
+    Table,
+    and_,
+    bindparam,
+    delete,
+    false,
+    func,
+    insert,
+    or_,
+    select,
+    text,
+    union_all,
+)
 from sqlalchemy.exc import IntegrityError
 
 from ld_server.domain.errors import Duplicate
@@ -12,8 +29,10 @@ from relational import tables
 from relational.documents import HEAD, Head
 from relational.upsert import upsert
 
-TABLES = {table.name: table for table in (tables.item_types, tables.assets, tables.rent_actions)}
+TABLES = {table.name: table for table in (tables.item_types, tables.assets, tables.stock_pools, tables.kit_templates, tables.rent_actions)}
 """The index tables that have one row per resource."""
+
+_LINES, _COMPONENTS = tables.rent_action_items.c, tables.kit_template_items.c
 
 OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {
     "=": operator.eq,
@@ -23,10 +42,13 @@ OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {
     ">": operator.gt,
     ">=": operator.ge,
     "in": lambda column, values: column.in_(values),
+    "contains": lambda column, part: column.contains(part, autoescape=True),
+    "has a component of": lambda column, item: column.in_(select(_COMPONENTS.kit_template).where(_COMPONENTS.item == item)),
+    "has a line for": lambda column, item: column.in_(select(_LINES.rent_action).where(_LINES.item == item)),
 }
 """How a condition compares a column with its value."""
 
-UNIQUE = {"item_types": ("code", "code"), "assets": ("asset_tag", "assetTag")}
+UNIQUE = {"item_types": ("code", "code"), "assets": ("asset_tag", "assetTag"), "kit_templates": ("code", "code")}
 """The column of a table that may hold a value only once, and the key of the document in which people know it."""
 
 LARGEST_NUMBER = 2**63 - 1
@@ -35,8 +57,13 @@ LARGEST_NUMBER = 2**63 - 1
 Condition = tuple[str, str, Any]
 """Column, operator, value."""
 
+Order = tuple[str, bool]
+"""Column, and whether it falls: the largest value comes first."""
+
 _DELETE_LINES = delete(tables.rent_action_items).where(tables.rent_action_items.c.rent_action == bindparam("of"))
 _INSERT_LINES = insert(tables.rent_action_items)
+_DELETE_COMPONENTS = delete(tables.kit_template_items).where(_COMPONENTS.kit_template == bindparam("of"))
+_INSERT_COMPONENTS = insert(tables.kit_template_items)
 
 
 class Index:
@@ -67,13 +94,55 @@ class Index:
         if values:
             self._connection.execute(_INSERT_LINES, values)
 
-    def page(self, table: str, conditions: Sequence[Condition], after: int | None, limit: int) -> list[Head]:
-        """The resources that meet every condition, by number, from the first above `after`; at most `limit`."""
+    def put_components(self, kit_template: str, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Replace the components of a kit template; the rows need no `kit_template`."""
+        self._connection.execute(_DELETE_COMPONENTS, {"of": kit_template})
+        values = [{**row, "kit_template": kit_template} for row in rows]
+        if values:
+            self._connection.execute(_INSERT_COMPONENTS, values)
+
+    def kits_with(self, item: str) -> list[str]:
+        """The kit templates that have this item type or kit among their components."""
+        query = select(_COMPONENTS.kit_template).where(_COMPONENTS.item == item).order_by(_COMPONENTS.kit_template)
+        return list(self._connection.execute(query).scalars())
+
+    def components_of(self, kit_templates: Iterable[str]) -> list[tuple[str, str]]:
+        """Kit template and item, for each component of these kit templates."""
+        query = select(_COMPONENTS.kit_template, _COMPONENTS.item).where(_COMPONENTS.kit_template.in_(sorted(set(kit_templates))))
+        return [(row.kit_template, row.item) for row in self._connection.execute(query.order_by(_COMPONENTS.item))]
+
+    def hold_compositions(self) -> None:
+        """Make others who put kits into kits wait until this transaction ends: two changes, each harmless, could close a circle."""
+        if self._connection.dialect.name == "postgresql":
+            self._connection.execute(_HOLD_COMPOSITIONS)
+
+    def page(
+        self,
+        table: str,
+        conditions: Sequence[Condition],
+        after: int | None,
+        limit: int,
+        order: Sequence[Order] = (),
+        values: Sequence[Any] = (),
+    ) -> list[Head]:
+        """
+        The resources that meet every condition, at most `limit`, from the first behind the one with the number `after`.
+
+        They come by the columns of `order`, where empty ones stand last, and among equals by number, in the direction of the last column.
+        `values` are those that the resource with the number `after` had in these columns: the place does not move when it changes.
+        """
+        if not order:
+            return self._by_number(TABLES[table], conditions, after, limit)
         index = TABLES[table]
-        query = select(*HEAD).join_from(index, tables.documents, tables.documents.c.identifier == index.c.identifier)
-        query = query.where(*_compared(index, conditions)).order_by(index.c.number).limit(limit)
-        if after is not None:
-            query = query.where(index.c.number > min(after, LARGEST_NUMBER))
+        terms = [_term(index.c[column], falls) for column, falls in order]
+        terms.append(_term(index.c.number, terms[-1].falls if terms else False))
+        place = None if after is None else [*values, min(after, LARGEST_NUMBER)]
+        compared = _compared(index, conditions)
+        columns = [index.c.identifier, *(one.column for one in terms)]
+        stretches = [stretch.limited(columns, compared, limit) for stretch in _stretches(terms, place)]
+        found = union_all(*(select(one.subquery()) for one in stretches)).subquery()
+        query = select(*HEAD).join_from(found, tables.documents, tables.documents.c.identifier == found.c.identifier)
+        query = query.order_by(*(one.ordering(found.c[one.column.name]) for one in terms)).limit(limit)
         return [Head(*row) for row in self._connection.execute(query)]
 
     def count(self, table: str, conditions: Sequence[Condition] = ()) -> int:
@@ -91,11 +160,19 @@ class Index:
 
     def clear(self) -> None:
         """Empty the index, to be filled again in this transaction: others read the old rows, and wait before they write or hold."""
-        emptied = (tables.rent_action_items, tables.rent_actions, tables.assets, tables.item_types)
+        parts = (tables.rent_action_items, tables.kit_template_items)
+        emptied = (*parts, *reversed(TABLES.values()))
         if self._connection.dialect.name == "postgresql":
             self._connection.execute(text(f"LOCK TABLE {', '.join(table.name for table in emptied)} IN EXCLUSIVE MODE"))
         for table in emptied:
             self._connection.execute(delete(table))
+
+    def _by_number(self, index: Table, conditions: Sequence[Condition], after: int | None, limit: int) -> list[Head]:
+        query = select(*HEAD).join_from(index, tables.documents, tables.documents.c.identifier == index.c.identifier)
+        query = query.where(*_compared(index, conditions)).order_by(index.c.number).limit(limit)
+        if after is not None:
+            query = query.where(index.c.number > min(after, LARGEST_NUMBER))
+        return [Head(*row) for row in self._connection.execute(query)]
 
     def _put(self, table: Table, row: Mapping[str, Any]) -> None:
         values = {"number": number_of(row["identifier"]), **row}
@@ -108,6 +185,82 @@ class Index:
         if resource is None or resource == row["identifier"]:
             return None
         return Duplicate(f"{field} {value!r} belongs to {resource} already.", field=field, resource=resource)
+
+
+_HOLD_COMPOSITIONS = text("SELECT pg_advisory_xact_lock(7237120512)")
+
+
+@dataclass(frozen=True, slots=True)
+class _Term:
+    """A column that rows are ordered by, and in which direction. `is_complete` says that every row in question has a value."""
+
+    column: Column[Any]
+    falls: bool
+    is_complete: bool
+
+    def ordering(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        """How rows are ordered by this column, or by the same of a subquery."""
+        directed = column.desc() if self.falls else column.asc()
+        return directed if self.is_complete else directed.nulls_last()
+
+    def behind(self, value: Any) -> ColumnElement[bool]:
+        """Whether a row stands behind this value; behind an empty one stands nothing."""
+        if value is None:
+            return false()
+        further: ColumnElement[bool] = self.column < value if self.falls else self.column > value
+        return further if self.is_complete else or_(further, self.column.is_(None))
+
+    def not_before(self, value: Any) -> ColumnElement[bool]:
+        bounded: ColumnElement[bool] = self.column <= value if self.falls else self.column >= value
+        return bounded
+
+
+def _term(column: Column[Any], falls: bool) -> _Term:
+    return _Term(column, falls, is_complete=not column.nullable)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stretch:
+    """A part of a list whose rows can be read from an index in the order of these terms."""
+
+    terms: Sequence[_Term]
+    conditions: Sequence[ColumnElement[bool]]
+
+    def limited(self, columns: Sequence[Column[Any]], conditions: Sequence[ColumnElement[bool]], limit: int) -> Select[Any]:
+        """These columns, and no more, of its first rows that meet the conditions."""
+        chosen = select(*columns).where(*conditions, *self.conditions)
+        return chosen.order_by(*(one.ordering(one.column) for one in self.terms)).limit(limit)
+
+
+def _stretches(terms: Sequence[_Term], place: Sequence[Any] | None) -> list[_Stretch]:
+    """
+    The rows behind a place, None being the beginning: first those that have a value in the first term, then those that have none.
+
+    Apart, because no index has the empty ones at its end whichever way it is read.
+    """
+    first, *others = terms
+    if first.is_complete:
+        return [_Stretch(terms, _behind(terms, place))]
+    is_in_the_rest = place is not None and place[0] is None
+    rest = _Stretch(others, [first.column.is_(None), *_behind(others, place[1:] if place and is_in_the_rest else None)])
+    if is_in_the_rest:
+        return [rest]
+    filled = [replace(first, is_complete=True), *others]
+    return [_Stretch(filled, [first.column.is_not(None), *_behind(filled, place)]), rest]
+
+
+def _behind(terms: Sequence[_Term], place: Sequence[Any] | None) -> list[ColumnElement[bool]]:
+    """
+    Whether a row comes later than one with these values: it does in some term, and is equal in all before.
+
+    Said once more of the first term alone, because that is what an index can start at.
+    """
+    if place is None:
+        return []
+    pairs = list(zip(terms, place, strict=True))
+    later = [and_(*(one.column == same for one, same in pairs[:count]), term.behind(value)) for count, (term, value) in enumerate(pairs)]
+    first, value = pairs[0]
+    return [first.not_before(value), or_(*later)] if first.is_complete else [or_(*later)]
 
 
 def number_of(identifier: str) -> int:

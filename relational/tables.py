@@ -1,10 +1,10 @@
 """
 The schema, on one page.
 
-`documents` is the truth about every resource; the index tables (`item_types`, `assets`, `rent_actions`,
-`rent_action_items`) hold typed columns derived from the documents, by which lists are filtered and rules are checked.
-References are identifiers (`itemType_7`). Every constraint has a name that says what it means: it is what a
-violation is recognised by. Column names follow the seed (3.2 to 3.8) where it has them.
+`documents` is the truth about every resource; the index tables (`item_types`, `assets`, `stock_pools`, `kit_templates`,
+`kit_template_items`, `rent_actions`, `rent_action_items`) hold typed columns derived from the documents, by which lists are
+filtered and rules are checked. References are identifiers (`itemType_7`). Every constraint has a name that says what it means:
+it is what a violation is recognised by. Column names follow the seed (3.2 to 3.8) where it has them.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -32,9 +32,11 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-KINDS = ("itemType", "asset", "rentAction", "allocation", "key")
+KINDS = ("itemType", "asset", "stockPool", "kitTemplate", "rentAction", "allocation", "key")
 """What has numbers of its own. Numbers rise per kind; one that was drawn and not used leaves a gap."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -67,6 +69,32 @@ class Instant(TypeDecorator[datetime]):
 Position = BigInteger().with_variant(Integer(), "sqlite")
 """A number that the database gives; SQLite counts only in columns it calls INTEGER."""
 
+
+class _Epoch(ColumnElement[datetime]):
+    """1970, as each engine writes it: a default by which a column of instants can be added to a table that has rows."""
+
+    inherit_cache = True
+
+
+@compiles(_Epoch, "postgresql")
+def _epoch_on_postgres(_element: _Epoch, _compiler: Any, **_options: Any) -> str:
+    return "'1970-01-01 00:00:00+00'"
+
+
+@compiles(_Epoch, "sqlite")
+def _epoch_on_sqlite(_element: _Epoch, _compiler: Any, **_options: Any) -> str:
+    return "0"
+
+
+def _findable() -> tuple[Column[Any], ...]:
+    """What every list can be searched and sorted by: the texts that `q` looks at, and when the resource was made and last changed."""
+    return (
+        Column("search_text", Text, nullable=False, server_default=""),
+        Column("created_at", Instant, nullable=False, server_default=_Epoch()),
+        Column("updated_at", Instant, nullable=False, server_default=_Epoch()),
+    )
+
+
 schema = MetaData()
 
 documents = Table(
@@ -81,6 +109,16 @@ documents = Table(
     UniqueConstraint("kind", "number", name="numbers_are_unique_per_kind"),
     CheckConstraint("revision >= 1", name="revisions_start_at_one"),
 )
+
+tallies = Table(
+    "tallies",
+    schema,
+    Column("kind", Text, nullable=False),
+    Column("slot", SmallInteger, nullable=False),
+    Column("count", BigInteger, nullable=False),
+    PrimaryKeyConstraint("kind", "slot", name="resources_are_tallied_by_slot"),
+)
+"""How many documents of a kind there are: the sum over the slots, of which there are several so that writers need not wait in one row."""
 
 revisions = Table(
     "revisions",
@@ -116,6 +154,7 @@ item_types = Table(
     Column("capacity_rule", Text),
     Column("turnaround_before_seconds", Integer, nullable=False, server_default="0"),
     Column("turnaround_after_seconds", Integer, nullable=False, server_default="0"),
+    *_findable(),
     PrimaryKeyConstraint("identifier", name="item_types_are_indexed_once"),
     UniqueConstraint("code", name="item_type_code_is_unique"),
     CheckConstraint("turnaround_before_seconds >= 0 AND turnaround_after_seconds >= 0", name="turnaround_is_not_negative"),
@@ -123,6 +162,7 @@ item_types = Table(
     Index("item_types_by_kind", "kind", "number"),
     Index("item_types_by_is_active", "is_active", "number"),
     Index("item_types_by_name", "name", "number"),
+    Index("item_types_by_update", "updated_at", "number"),
 )
 
 assets = Table(
@@ -138,15 +178,68 @@ assets = Table(
     Column("assigned_to", Text),
     Column("mesh_node_id", Text),
     Column("wireguard_hostname", Text),
+    *_findable(),
     PrimaryKeyConstraint("identifier", name="assets_are_indexed_once"),
     UniqueConstraint("asset_tag", name="asset_tag_is_unique"),
     Index("assets_by_number", "number"),
     Index("assets_by_item_type", "item_type", "number"),
-    Index("assets_by_item_type_and_status", "item_type", "status", "number"),
+    Index("assets_by_item_type_and_status", "item_type", "status", "number", "location"),
     Index("assets_by_status", "status", "number"),
     Index("assets_by_location", "location", "number"),
     Index("assets_by_serial_number", "serial_number", "number"),
+    Index("assets_by_update", "updated_at", "number"),
 )
+
+stock_pools = Table(
+    "stock_pools",
+    schema,
+    Column("identifier", Text, ForeignKey("documents.identifier", name="stock_pool_has_a_document"), nullable=False),
+    Column("number", BigInteger, nullable=False),
+    Column("item_type", Text, ForeignKey("item_types.identifier", name="stock_pool_has_an_item_type"), nullable=False),
+    Column("name", Text),
+    Column("location", Text),
+    Column("quantity_total", Integer, nullable=False),
+    Column("is_active", Boolean, nullable=False),
+    *_findable(),
+    PrimaryKeyConstraint("identifier", name="stock_pools_are_indexed_once"),
+    CheckConstraint("quantity_total >= 0", name="stock_pool_quantity_is_a_count"),
+    Index("stock_pools_by_number", "number"),
+    Index("stock_pools_by_item_type", "item_type", "number"),
+    Index("stock_pools_by_is_active", "is_active", "number"),
+    Index("stock_pools_by_location", "location", "number"),
+    Index("stock_pools_by_update", "updated_at", "number"),
+)
+
+kit_templates = Table(
+    "kit_templates",
+    schema,
+    Column("identifier", Text, ForeignKey("documents.identifier", name="kit_template_has_a_document"), nullable=False),
+    Column("number", BigInteger, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("is_active", Boolean, nullable=False),
+    *_findable(),
+    PrimaryKeyConstraint("identifier", name="kit_templates_are_indexed_once"),
+    UniqueConstraint("code", name="kit_template_code_is_unique"),
+    Index("kit_templates_by_number", "number"),
+    Index("kit_templates_by_is_active", "is_active", "number"),
+    Index("kit_templates_by_name", "name", "number"),
+    Index("kit_templates_by_update", "updated_at", "number"),
+)
+
+kit_template_items = Table(
+    "kit_template_items",
+    schema,
+    Column("kit_template", Text, ForeignKey("kit_templates.identifier", name="component_of_a_kit_template"), nullable=False),
+    Column("component", Text, nullable=False),
+    Column("item", Text, ForeignKey("documents.identifier", name="component_is_an_item"), nullable=False),
+    Column("quantity_per_kit", Integer, nullable=False),
+    PrimaryKeyConstraint("kit_template", "component", name="components_are_named_in_their_kit_template"),
+    UniqueConstraint("kit_template", "item", name="an_item_stands_once_in_a_kit_template"),
+    CheckConstraint("quantity_per_kit >= 1", name="quantity_per_kit_is_a_count"),
+    Index("kit_template_items_by_item", "item", "kit_template"),
+)
+"""What kits are put together from: an item is an item type, or another kit template."""
 
 rent_actions = Table(
     "rent_actions",
@@ -163,6 +256,7 @@ rent_actions = Table(
     Column("is_asap", Boolean, nullable=False, server_default=text("false")),
     Column("external_source", Text),
     Column("external_ref", Text),
+    *_findable(),
     PrimaryKeyConstraint("identifier", name="rent_actions_are_indexed_once"),
     CheckConstraint("start_time < end_time", name="rent_action_starts_before_it_ends"),
     Index("rent_actions_by_number", "number"),
@@ -173,6 +267,7 @@ rent_actions = Table(
     Index("rent_actions_by_external_ref", "external_ref", "number"),
     Index("rent_actions_by_requester", "requester", "number"),
     Index("rent_actions_by_priority", "priority", "number"),
+    Index("rent_actions_by_update", "updated_at", "number"),
 )
 
 rent_action_items = Table(
@@ -222,6 +317,15 @@ allocations = Table(
     Index("allocations_by_rent_action", "rent_action", "number"),
     Index("allocations_by_asset", "asset_number", "blocked_from", postgresql_where=_blocking, sqlite_where=_blocking),
     Index("allocations_by_item_type", "item_type", "blocked_from", postgresql_where=_blocking, sqlite_where=_blocking),
+    Index(
+        "allocations_by_stock_pool",
+        "stock_pool",
+        "blocked_to",
+        "blocked_from",
+        "quantity",
+        postgresql_where=_blocking,
+        sqlite_where=_blocking,
+    ),
 )
 
 outbox = Table(

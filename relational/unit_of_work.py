@@ -76,7 +76,16 @@ class Ledger:
     def write(self) -> Iterator[UnitOfWork]:
         """A transaction that commits when the block ends, and is rolled back when it raises."""
         with outages_told(), self._turn(), self.engine.begin() as connection:
+            uow = UnitOfWork(connection)
+            yield uow
+            uow.documents.tally()
+
+    @contextmanager
+    def rehearse(self) -> Iterator[UnitOfWork]:
+        """A transaction like that of `write` which is rolled back when the block ends: everything is tried, nothing stays."""
+        with outages_told(), self._turn(), self.engine.connect() as connection, connection.begin() as transaction:
             yield UnitOfWork(connection)
+            transaction.rollback()
 
     @contextmanager
     def read(self) -> Iterator[UnitOfWork]:

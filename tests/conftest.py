@@ -27,6 +27,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--without", action="append", default=[], choices=["postgres"], help="an engine to leave out of this run")
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """The tests that drive a browser run when they are asked for by name: `make test-browser`."""
+    is_asked_for = any("browser" in argument for argument in config.args)
+    return True if collection_path.name == "browser" and collection_path.is_dir() and not is_asked_for else None
+
+
 class PostgresServer:
     """A server of our own, on a socket in a temporary directory, that hands out fresh databases."""
 

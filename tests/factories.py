@@ -15,6 +15,17 @@ def asset(item_type_id: str = "itemType_1", **changes: Any) -> Json:
     return _changed({"itemTypeId": item_type_id, "serialNumber": "SN-0001"}, changes)
 
 
+def stock_pool(item_type_id: str = "itemType_1", quantity: int = 40, **changes: Any) -> Json:
+    """A number of units of a fungible item type, in plain JSON."""
+    return _changed({"itemTypeId": item_type_id, "quantityTotal": quantity, "location": "Depot A"}, changes)
+
+
+def kit_template(*components: tuple[str, int], code: str = "finish-line", **changes: Any) -> Json:
+    """A kit of item types or other kits, with how many of each, in plain JSON."""
+    parts = [{"itemType": item, "quantityPerKit": quantity} for item, quantity in components]
+    return _changed({"code": code, "name": "Finish line", "kitComponents": parts}, changes)
+
+
 def reservation(item_type_id: str = "itemType_1", quantity: int = 1, **changes: Any) -> Json:
     """A reservation of one day by Alice, in plain JSON."""
     whole = {

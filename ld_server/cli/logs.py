@@ -50,9 +50,9 @@ def configure(level: str) -> None:
 
 
 def _leave_out_what_no_line_tells() -> None:
-    """The switches that the manual of `logging` lists under "Optimization": no caller, thread or process is looked up."""
+    """The switches that the manual of `logging` lists under "Optimization": no caller and no thread is looked up."""
     logging._srcfile = None
-    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging.logThreads = logging.logMultiprocessing = False
 
 
 def number_of(level: str) -> int:

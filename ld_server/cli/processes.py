@@ -35,6 +35,7 @@ def demo(given: argparse.Namespace) -> int:
 def web(given: argparse.Namespace) -> int:
     settings = settings_of(given)
     logs.configure(settings.log_level)
+    build(settings).close()  # what is wrong with the settings is told here, in one line, and not by every child
     WebServer(settings).run()
     return 0
 

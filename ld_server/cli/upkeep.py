@@ -13,7 +13,7 @@ import orjson
 
 from ld_server.bootstrap import BASE_IRI_FACT, build, now, prepare
 from ld_server.cli.deployment import recorded_base, settings_of
-from ld_server.domain.errors import StoreUnavailable
+from ld_server.domain.errors import ShapeViolation, StoreUnavailable
 from ld_server.rdf.representation import serialized, triples_of
 from ld_server.resources import KINDS
 from ld_server.resources.kind import written
@@ -97,17 +97,18 @@ def _projection(parts: Parts) -> tuple[bool, str]:
 
 def _graphs(parts: Parts) -> tuple[bool, str]:
     """Revisions that wait for the projector are no fault; a graph of what is not there, or one that says something else, is."""
-    names = set(parts.sparql.graph_names())
+    strange = set(parts.sparql.graph_names())
+    scale, wrong, count = open_memory_store(parts.settings), [], 0
     with parts.ledger.read() as uow:
         late = {identifier for _, identifier in uow.projections.pending(1_000_000)}
-        heads = [head for head in uow.documents.each() if head.identifier not in late]
-        known = {parts.naming.iri(head.identifier) for head in heads} | {parts.naming.iri(identifier) for identifier in late}
-    scale = open_memory_store(parts.settings)
-    wrong = [head.identifier for head in heads if not _same(parts, head, scale)]
-    strange = sorted(names - known)
+        strange -= {parts.naming.iri(identifier) for identifier in late}
+        for head in (one for one in uow.documents.each(batch=BATCH) if one.identifier not in late):
+            strange.discard(parts.naming.iri(head.identifier))
+            count += 1
+            wrong += [] if _same(parts, head, scale) else [head.identifier]
     told = [f"{len(wrong)} differ from their documents ({', '.join(wrong[:5])})"] if wrong else []
-    told += [f"{len(strange)} belong to nothing ({', '.join(strange[:5])})"] if strange else []
-    return bool(told), "; ".join(told) or f"{len(heads)} are equal to their documents"
+    told += [f"{len(strange)} belong to nothing ({', '.join(sorted(strange)[:5])})"] if strange else []
+    return bool(told), "; ".join(told) or f"{count} are equal to their documents"
 
 
 def _same(parts: Parts, head: Head, scale: SparqlStore) -> bool:
@@ -130,12 +131,41 @@ def _ground(triples: Sequence[Any]) -> set[str]:
     return {text for text in map(str, triples) if "_:" not in text}
 
 
+def _shapes(parts: Parts) -> tuple[bool, str]:
+    """Every document against its shape and those of the operator, which may be younger than the document."""
+    count, wrong = 0, []
+    with parts.ledger.read() as uow:
+        for head in uow.documents.each(batch=BATCH):
+            count += 1
+            wrong += _complaint(parts, head)
+    more = f" and {len(wrong) - MOST_COMPLAINTS} more" if len(wrong) > MOST_COMPLAINTS else ""
+    told = f"{len(wrong)} of {count} documents do not conform: {' '.join(wrong[:MOST_COMPLAINTS])}{more}"
+    return bool(wrong), told if wrong else f"{count} documents conform"
+
+
+def _complaint(parts: Parts, head: Head) -> list[str]:
+    """What is wrong with a document, if anything."""
+    triples, iri = triples_of(head.body, parts.contexts), parts.naming.iri(head.identifier)
+    try:
+        parts.validator.check(triples, iri, KINDS[head.kind].frame.shape)
+    except ShapeViolation as refusal:
+        return [f"{head.identifier} ({refusal.detail.rstrip('.')})"]
+    return []
+
+
+BATCH = 100
+"""Documents that are in memory at a time."""
+
+MOST_COMPLAINTS = 5
+"""Documents of which is told what is wrong."""
+
 QUESTIONS: dict[str, Callable[[Parts], tuple[bool, str]]] = {
     "ledger": _ledger,
     "index": _index,
     "SPARQL store": _sparql,
     "projection": _projection,
     "graphs": _graphs,
+    "shapes": _shapes,
 }
 """What `check` asks: each gives whether something is wrong, and what it saw."""
 

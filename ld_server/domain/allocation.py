@@ -65,6 +65,40 @@ def plan(demands: Iterable[Demand], free: Mapping[str, Sequence[Supply]]) -> tup
     return tuple(LinePlan(demand, tuple(_deal(left.get(demand.item_type, deque()), demand.quantity))) for demand in demands)
 
 
+def replan(demands: Iterable[Demand], held: Mapping[str, Sequence[Supply]], free: Mapping[str, Sequence[Supply]]) -> tuple[LinePlan, ...]:
+    """
+    A plan per line, in the order of the lines, that moves as little as it can. `held`: line → what it has had so far; it keeps
+    that as far as it is in `free`, which has everything that can be had now, that included.
+
+    As with `plan` no unit is dealt out twice, and none stays behind while a line still misses one.
+    """
+    asked = tuple(demands)
+    left = {item_type: {supply.source: supply for supply in supplies} for item_type, supplies in free.items()}
+    kept = [LinePlan(one, tuple(_keep(held.get(one.line, ()), left.get(one.item_type, {}), one.quantity))) for one in asked]
+    others = {item_type: [supply for supply in supplies.values() if supply.quantity] for item_type, supplies in left.items()}
+    rest = plan([replace(line.demand, quantity=line.missing) for line in kept], others)
+    return tuple(LinePlan(line.demand, _together(line.claims + more.claims)) for line, more in zip(kept, rest, strict=True))
+
+
+def _keep(held: Iterable[Supply], left: dict[str, Supply], quantity: int) -> Iterator[Supply]:
+    """What of `held` can still be had, up to the quantity; it is taken off what is left."""
+    for claim in held:
+        supply = left.get(claim.source)
+        taken = min(claim.quantity, quantity, supply.quantity if supply else 0)
+        if supply and taken:
+            left[claim.source] = replace(supply, quantity=supply.quantity - taken)
+            quantity -= taken
+            yield replace(supply, quantity=taken)
+
+
+def _together(claims: Iterable[Supply]) -> tuple[Supply, ...]:
+    """One claim for each source."""
+    found: dict[str, Supply] = {}
+    for claim in claims:
+        found[claim.source] = replace(claim, quantity=claim.quantity + (found[claim.source].quantity if claim.source in found else 0))
+    return tuple(found.values())
+
+
 def _deal(left: deque[Supply], quantity: int) -> Iterator[Supply]:
     while quantity > 0 and left:
         supply = left.popleft()

@@ -5,7 +5,7 @@ from typing import Any
 from unicodedata import category
 
 from ld_server.domain.allocation import Policy
-from ld_server.domain.errors import InvalidParameter
+from ld_server.domain.errors import InvalidParameter, Refusal
 
 Document = dict[str, Any]
 """A validated resource in our compact JSON-LD. A new one has a placeholder for its IRI, and no identifier yet."""
@@ -25,8 +25,36 @@ class CreateAsset:
 
 
 @dataclass(frozen=True, slots=True)
+class CreateStockPool:
+    document: Document
+
+
+@dataclass(frozen=True, slots=True)
+class CreateKitTemplate:
+    document: Document
+
+
+@dataclass(frozen=True, slots=True)
 class CreateReservation:
     document: Document
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeCatalogEntry:
+    """Gives an item type, a unit, a stock pool or a kit template another state. `expected` are the revisions that `document` may follow."""
+
+    identifier: str
+    document: Document
+    expected: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeReservation:
+    """Gives a reservation another state. `expected` are the revisions that `document` may follow."""
+
+    identifier: str
+    document: Document
+    expected: frozenset[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +96,21 @@ class CancelReservation:
         _refuse_unreadable(self.reason)
 
 
-Creation = CreateItemType | CreateAsset | CreateReservation
+Creation = CreateItemType | CreateAsset | CreateStockPool | CreateKitTemplate | CreateReservation
+Change = ChangeCatalogEntry | ChangeReservation
 ReservationStep = SubmitReservation | ApproveReservation | RejectReservation | CancelReservation
-Command = Creation | ReservationStep
+Command = Creation | Change | ReservationStep
+
+
+@dataclass(frozen=True, slots=True)
+class CreateMany:
+    """
+    Several creations, all of them or none. An entry may be the refusal of what should have been one: nothing is created then, but the
+    others are tried, so that everything that is wrong is told at once.
+    """
+
+    creations: tuple[Creation | Refusal, ...]
+
 
 LONGEST_REASON = 2_000
 """Characters."""

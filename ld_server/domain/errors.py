@@ -86,6 +86,10 @@ class Duplicate(Refusal):
     """Another resource has this value already"""
 
 
+class InUse(Refusal):
+    """The resource is in use, and cannot be changed in this way"""
+
+
 class IdempotencyInProgress(Refusal):
     """The first request with this key is still running"""
 
@@ -114,6 +118,29 @@ class IdempotencyMismatch(Refusal):
     """The key was used for another request"""
 
 
+@dataclass(frozen=True)
+class Report:
+    """
+    Why one of several resources was refused. `index` counts them from 0, `pointer` is a JSON pointer to it in what the client sent,
+    `focus` its name there; both are empty where it cannot be told.
+    """
+
+    index: int
+    pointer: str
+    focus: str
+    refusal: Refusal
+
+
+class ResourcesRefused(Refusal):
+    """Some of the resources were refused, and none was created"""
+
+    def __init__(self, reports: Sequence[Report], of: int) -> None:
+        first = reports[0]
+        which = f"{len(reports)} of {of} resources were refused" if len(reports) > 1 else f"1 of {of} resources was refused"
+        super().__init__(f"{which}, and nothing was created. Resource {first.index}: {first.refusal.detail}")
+        self.reports = tuple(reports)
+
+
 class RateLimited(Refusal):
     """Too many requests"""
 
@@ -130,13 +157,15 @@ class StoreUnavailable(Refusal):
 class Violation:
     """
     One wrong value. `pointer` is a JSON pointer (RFC 6901) into what the client sent, where it can be told;
-    `path` is the IRI of the property, `value` the offending value in JSON terms or None.
+    `path` is the IRI of the property, `value` the offending value in JSON terms or None. `focus` is the name of the node whose
+    value it is, where it has one.
     """
 
     pointer: str
     path: str
     value: Any
     message: str
+    focus: str = ""
 
 
 class ShapeViolation(Refusal):

@@ -1,7 +1,6 @@
 """The web application: every route with what its methods ask for, on one page, and what stands around them."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -10,32 +9,28 @@ from falcon.routing import CompiledRouter
 
 from ld_server.domain.scopes import Scope
 from ld_server.domain.status import Step
+from ld_server.http import links
 from ld_server.http.authentication import ANY, Authentication, Needed
 from ld_server.http.conversation import Conversation
-from ld_server.http.endpoints import discovery
+from ld_server.http.endpoints import description, discovery
 from ld_server.http.endpoints.health import Live, Ready
+from ld_server.http.endpoints.looks import Looks
 from ld_server.http.endpoints.reservations import Allocations, ReservationStep
 from ld_server.http.endpoints.resources import Collection, Item
+from ld_server.http.endpoints.revisions import PastState, Revisions
 from ld_server.http.endpoints.sparql import Sparql
 from ld_server.http.errors import Problems
+from ld_server.http.operation import Interface
+from ld_server.http.operations import interface
+from ld_server.http.route import PUBLIC, Route
+from ld_server.http.showing import pages_of
 from ld_server.resources import KINDS
 from ld_server.services.parts import Parts
 
-PUBLIC = None
 
-
-@dataclass(frozen=True)
-class Route:
-    """A path, what makes its endpoint, and what each of its methods asks for. HEAD goes with GET; OPTIONS is public."""
-
-    template: str
-    endpoint: Callable[[Parts], object]
-    needs: Mapping[str, Needed]
-
-    @property
-    def methods(self) -> list[str]:
-        """Every method that the route takes."""
-        return sorted({*self.needs, "OPTIONS"} | ({"HEAD"} if "GET" in self.needs else set()))
+def _interface() -> Interface:
+    """Every method of every route, described."""
+    return interface(ROUTES)
 
 
 ROUTES: tuple[Route, ...] = (
@@ -47,11 +42,21 @@ ROUTES: tuple[Route, ...] = (
     Route("/ns/reservations", discovery.vocabulary, {"GET": PUBLIC}),
     Route("/problems", discovery.problems, {"GET": PUBLIC}),
     Route("/problems/{name}", discovery.problem_pages, {"GET": PUBLIC}),
-    Route("/health/live", lambda parts: Live(), {"GET": PUBLIC}),
+    Route("/pages/{name}", Looks, {"GET": PUBLIC}),
+    Route("/openapi.json", partial(description.openapi, interface=_interface), {"GET": PUBLIC}),
+    Route("/docs", partial(description.docs, interface=_interface), {"GET": PUBLIC}),
+    Route("/v1/api-documentation", partial(description.api_documentation, interface=_interface), {"GET": PUBLIC}),
+    Route("/.well-known/void", description.void, {"GET": PUBLIC}),
+    Route("/health/live", Live, {"GET": PUBLIC}),
     Route("/health/ready", Ready, {"GET": PUBLIC}),
     Route("/v1/sparql", Sparql, {"GET": Scope.ANALYST, "POST": Scope.ANALYST}),
     *(Route(kind.path, partial(Collection, kind=kind), {"GET": ANY, "POST": Scope(kind.create_scope)}) for kind in KINDS.values()),
-    *(Route(f"{kind.path}/{{identifier}}", partial(Item, kind=kind), {"GET": ANY}) for kind in KINDS.values()),
+    *(
+        Route(f"{kind.path}/{{identifier}}", partial(Item, kind=kind), {"GET": ANY, "PATCH": Scope(kind.create_scope)})
+        for kind in KINDS.values()
+    ),
+    *(Route(f"{kind.path}/{{identifier}}/revisions", partial(Revisions, kind=kind), {"GET": ANY}) for kind in KINDS.values()),
+    *(Route(f"{kind.path}/{{identifier}}/revisions/{{number}}", partial(PastState, kind=kind), {"GET": ANY}) for kind in KINDS.values()),
     Route("/v1/rent-actions/{identifier}/submit", partial(ReservationStep, step=Step.SUBMIT), {"POST": Scope.PLANNER}),
     Route("/v1/rent-actions/{identifier}/approve", partial(ReservationStep, step=Step.APPROVE), {"POST": Scope.APPROVER}),
     Route("/v1/rent-actions/{identifier}/reject", partial(ReservationStep, step=Step.REJECT), {"POST": Scope.APPROVER}),
@@ -69,19 +74,19 @@ class Router(CompiledRouter):
         responders = {method: getattr(resource, f"on_{method.lower()}") for method in route.needs}
         if "GET" in responders:
             responders["HEAD"] = responders["GET"]
-        answer = partial(_options_answer, allow=", ".join(route.methods), accept_post=", ".join(_accept_post(resource)))
+        accepted = {name: ", ".join(getattr(resource, attribute)) for name, attribute in _ACCEPTED.items() if hasattr(resource, attribute)}
+        opened = discovery.PREFLIGHT if getattr(resource, "is_published", False) else {}
+        answer = partial(_options_answer, headers={"Allow": ", ".join(route.methods), **accepted, **opened})
         return {**responders, "OPTIONS": answer}
 
 
-def _accept_post(resource: object) -> Iterator[str]:
-    yield from getattr(resource, "accept_post", ())
+_ACCEPTED = {"Accept-Post": "accept_post", "Accept-Patch": "accept_patch"}
+"""Header of OPTIONS → the attribute of an endpoint that has its media types."""
 
 
-def _options_answer(_req: falcon.Request, resp: falcon.Response, allow: str, accept_post: str, **_fields: str) -> None:
+def _options_answer(_req: falcon.Request, resp: falcon.Response, headers: Mapping[str, str], **_fields: str) -> None:
     resp.status = falcon.HTTP_204
-    resp.set_header("Allow", allow)
-    if accept_post:
-        resp.set_header("Accept-Post", accept_post)
+    resp.set_headers(dict(headers))
 
 
 def needs_of(routes: tuple[Route, ...]) -> Mapping[str, Mapping[str, Needed]]:
@@ -91,9 +96,9 @@ def needs_of(routes: tuple[Route, ...]) -> Mapping[str, Mapping[str, Needed]]:
 
 def create_app(parts: Parts) -> "falcon.App[falcon.Request, falcon.Response]":
     """The WSGI application over these parts."""
-    around: list[Any] = [Conversation(), Authentication(parts, needs_of(ROUTES))]
+    around: list[Any] = [Conversation(links.of_everything(parts.settings.base_iri)), Authentication(parts, needs_of(ROUTES))]
     app = falcon.App(router=Router(), middleware=around)
-    Problems(parts.settings.base_iri, {route.template: route.methods for route in ROUTES}).install(app)
+    Problems(parts.settings.base_iri, {route.template: route.methods for route in ROUTES}, pages_of(parts)).install(app)
     for route in ROUTES:
         app.add_route(route.template, route.endpoint(parts), route=route)
     return app

@@ -1,12 +1,16 @@
 """
 Who is asking, and whether they may: API keys from `Authorization: Bearer …` or `X-Api-Key`, scopes from the route table.
 
+A browser can send neither, so that what can be read is also opened by HTTP Basic with the key as password. Browsers send that by
+themselves, also when another site makes them: it counts for reading only, and nothing can be changed with it.
+
 Keys are looked up by their hash. A key that was found is remembered for MEMORY_SECONDS, because every GET needs it; a
 revoked key may therefore work that much longer.
 """
 
+import base64
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -22,6 +26,12 @@ from relational.keys import KeyRow
 ANY: Literal["any"] = "any"
 Needed = Scope | Literal["any"] | None
 """What a method of a route asks for: a scope, ANY valid key, or None: it is public."""
+
+BROWSABLE = ("GET", "HEAD")
+"""The methods for which HTTP Basic counts."""
+
+BASIC_CHALLENGE: Mapping[str, str] = {"WWW-Authenticate": 'Basic realm="ld-server", charset="UTF-8"'}
+"""What makes a browser ask for user name and password. It is sent with pages only, or scripts would make browsers ask."""
 
 MEMORY_SECONDS = 2.0
 MOST_REMEMBERED = 1000
@@ -67,10 +77,32 @@ def presented_key(env: Mapping[str, Any]) -> str:
         key = env.get("HTTP_X_API_KEY", "").strip()
     else:
         scheme, _, credentials = authorization.partition(" ")
-        key = credentials.strip() if scheme.lower() == "bearer" else ""
+        key = _SCHEMES.get(scheme.lower(), _no_scheme)(credentials.strip(), env.get("REQUEST_METHOD", ""))
     if not key:
         raise Unauthenticated("Send a key: `Authorization: Bearer <key>` or `X-Api-Key: <key>`.")
     return str(key)
+
+
+def _bearer(credentials: str, _method: str) -> str:
+    return credentials
+
+
+def _basic(credentials: str, method: str) -> str:
+    """The password, where the method only reads."""
+    if method not in BROWSABLE:
+        raise Unauthenticated("HTTP Basic is for reading only; send the key as `Authorization: Bearer <key>` or `X-Api-Key: <key>`.")
+    try:
+        return base64.b64decode(credentials, validate=True).decode().partition(":")[2]
+    except ValueError:
+        return ""
+
+
+def _no_scheme(_credentials: str, _method: str) -> str:
+    return ""
+
+
+_SCHEMES: Mapping[str, Callable[[str, str], str]] = {"bearer": _bearer, "basic": _basic}
+"""Scheme → the key in its credentials; nothing where there is none."""
 
 
 class Keys:

@@ -74,14 +74,25 @@ STEP_READABLE: tuple[str, ...] = (JSON.media_type, JSON_LD.media_type)
 """The media types of the options of a step."""
 
 
+MERGE_PATCH, JSON_PATCH = "application/merge-patch+json", "application/json-patch+json"
+
+PATCHABLE: tuple[str, ...] = (MERGE_PATCH, JSON_PATCH, JSON.media_type)
+"""The media types of patches; plain JSON is read as a merge patch."""
+
+
 def format_of(req: falcon.Request, readable: Sequence[str] = READABLE) -> Format:
     """The syntax that Content-Type names. Raises UnsupportedMediaType when it is missing, not among these, or not in UTF-8."""
+    return BY_MEDIA_TYPE[media_type_of(req, readable)]
+
+
+def media_type_of(req: falcon.Request, readable: Sequence[str]) -> str:
+    """The media type that Content-Type names, without its parameters. Raises UnsupportedMediaType as `format_of` does."""
     media_type = parse(req.content_type or "")
     if media_type is None or media_type.essence not in readable:
         said = f"{req.content_type!r} cannot be read here" if req.content_type else "Content-Type is missing"
         raise UnsupportedMediaType(f"{said}; send {', '.join(readable)}.", supported=list(readable))
     _refuse_charset(media_type, readable)
-    return BY_MEDIA_TYPE[media_type.essence]
+    return media_type.essence
 
 
 def _refuse_charset(media_type: MediaRange, readable: Sequence[str]) -> None:

@@ -1,5 +1,6 @@
 """
-What belongs to every exchange, whatever it is about: its correlation id and its line in the access log.
+What belongs to every exchange, whatever it is about: its correlation id, the link to what describes the interface, and its line in the
+access log.
 
 The line is one JSON object on the logger `ld_server.access`. It has no query string and no key: those may be secrets.
 """
@@ -20,10 +21,14 @@ _CORRELATION_ID = re.compile(r"[\x21-\x7e]{1,128}\Z")
 
 
 class Conversation:
-    """Middleware: gives each request its correlation id, says it in the answer, and logs the two."""
+    """Middleware: gives each request its correlation id, says it in the answer, and logs the two. Every answer has `link` as a link."""
 
-    def process_request(self, req: falcon.Request, _resp: falcon.Response) -> None:
-        """Takes the correlation id of the request, when it is one, or makes a new one."""
+    def __init__(self, link: str) -> None:
+        self._link = link
+
+    def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Takes the correlation id of the request, when it is one, or makes a new one. Links may be replaced and added to afterwards."""
+        resp.set_header("Link", self._link)
         given = req.env.get("HTTP_X_CORRELATION_ID")
         req.context.started = time.perf_counter()
         req.context.correlation_id = given if given is not None and _CORRELATION_ID.match(given) else new_correlation_id()

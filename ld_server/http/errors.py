@@ -14,10 +14,14 @@ import orjson
 from falcon.constants import HTTP_METHODS
 
 from ld_server.domain import errors
-from ld_server.domain.errors import Refusal, ShapeViolation
-from ld_server.http.negotiation import Wanted, negotiate
+from ld_server.domain.errors import Refusal, Report, ResourcesRefused, ShapeViolation
+from ld_server.http.authentication import BASIC_CHALLENGE, BROWSABLE
+from ld_server.http.body import PATCHABLE
+from ld_server.http.negotiation import HTML, Wanted, negotiate
+from ld_server.http.pages.pages import PAGE_HEADERS, Pages
 from ld_server.rdf import codecs
 from ld_server.rdf.formats import BY_MEDIA_TYPE, FORMATS, JSON
+from ld_server.rdf.validation import merged_reports
 
 log = logging.getLogger(__name__)
 
@@ -48,13 +52,15 @@ PROBLEMS: Mapping[type[Refusal], Problem] = {
     errors.TransitionRefused: Problem("transition-refused", 409, "Take one of the steps that the problem lists."),
     errors.InsufficientAvailability: Problem("insufficient-availability", 409, "Ask for fewer units, or another window."),
     errors.Duplicate: Problem("duplicate", 409, "Use another value, or change the resource that has it already."),
+    errors.InUse: Problem("in-use", 409, "Free what the problem names first, or deactivate the resource and make another one."),
     errors.IdempotencyInProgress: Problem("idempotency-in-progress", 409, "Wait a moment and send the same request again."),
     errors.Stale: Problem("precondition-failed", 412, "Read the resource again and decide anew, then send its new ETag."),
     errors.TooLarge: Problem("payload-too-large", 413, "Send less in one request."),
-    errors.UnsupportedMediaType: Problem("unsupported-media-type", 415, "Send one of the media types in the Accept-Post header, in UTF-8."),
+    errors.UnsupportedMediaType: Problem("unsupported-media-type", 415, "Send a media type that Accept-Post or Accept-Patch lists."),
     errors.ShapeViolation: Problem("shape-violation", 422, "Correct the values that `violations` lists; the shapes are under /shapes."),
     errors.UnknownReference: Problem("unknown-reference", 422, "Refer to a resource that exists."),
     errors.UnknownTerm: Problem("unknown-term", 422, "Use the term that is suggested, or define your own in an inline context."),
+    errors.ResourcesRefused: Problem("resources-refused", 422, "Correct the resources that `reports` lists, and send all of them again."),
     errors.IdempotencyMismatch: Problem("idempotency-mismatch", 422, "Use a new Idempotency-Key for a new request."),
     errors.RateLimited: Problem("rate-limited", 429, "Wait as long as Retry-After says."),
     errors.StoreUnavailable: Problem("store-unavailable", 503, "Wait as long as Retry-After says; /health/ready says what is down."),
@@ -77,7 +83,8 @@ def _allow(refusal: Refusal) -> dict[str, str]:
 def _accepted(refusal: Refusal) -> dict[str, str]:
     """What could be sent instead: RFC 9110, section 15.5.16, asks for Accept-Encoding where it was the coding."""
     supported = refusal.members.get("supported", ())
-    return {"Accept-Post": ", ".join(supported)} if supported else {"Accept-Encoding": "identity"}
+    header = "Accept-Patch" if tuple(supported) == PATCHABLE else "Accept-Post"
+    return {header: ", ".join(supported)} if supported else {"Accept-Encoding": "identity"}
 
 
 def _challenge(_refusal: Refusal) -> dict[str, str]:
@@ -115,6 +122,10 @@ REPORT_OFFERS = (PROBLEM_JSON, *(form.media_type for form in (JSON, *(one for on
 """What a shape violation is offered as; plain JSON means the problem document, RDF the SHACL report."""
 
 
+PROBLEM_OFFERS = (*REPORT_OFFERS, HTML.media_type)
+"""What a client may like best when it reads a problem: the page only where it stands above everything else, as a browser has it."""
+
+
 def unreadable(base_iri: str, status: int, detail: str, correlation_id: str) -> bytes:
     """The problem document for a request that the server could not even read; `status` says what was wrong with it."""
     problem = PROBLEMS[errors.MalformedRequest]
@@ -131,8 +142,9 @@ def unreadable(base_iri: str, status: int, detail: str, correlation_id: str) -> 
 class Problems:
     """Renders every exception that leaves an endpoint, as a document under `<base_iri>/problems/`."""
 
-    def __init__(self, base_iri: str, allowed: Mapping[str, Sequence[str]]) -> None:
+    def __init__(self, base_iri: str, allowed: Mapping[str, Sequence[str]], pages: Pages) -> None:
         self._base = f"{base_iri}/problems/"
+        self._pages = pages
         self._allowed = allowed
         """Template of a route → its methods, for the methods that HTTP itself does not know."""
 
@@ -146,9 +158,17 @@ class Problems:
         """A refusal of ours."""
         problem = problem_of(type(refusal))
         resp.set_headers(HEADERS.get(type(refusal), _no_headers)(refusal))
-        if isinstance(refusal, ShapeViolation) and _report(req, resp, refusal, problem):
+        if _report(req, resp, refusal, problem):
             return
-        self._render(req, resp, problem, {"title": refusal.title(), "detail": refusal.detail}, refusal.members)
+        reports = {"reports": [self._told(one) for one in refusal.reports]} if isinstance(refusal, ResourcesRefused) else {}
+        self._render(req, resp, problem, {"title": refusal.title(), "detail": refusal.detail}, {**refusal.members, **reports})
+
+    def _told(self, report: Report) -> dict[str, Any]:
+        """One of many refusals, as it would have been told alone."""
+        problem, refusal = problem_of(type(report.refusal)), report.refusal
+        place = {name: value for name, value in (("pointer", report.pointer), ("focus", report.focus)) if value}
+        said = {"type": self._base + problem.slug, "title": refusal.title(), "status": problem.status, "detail": refusal.detail}
+        return {**refusal.members, "index": report.index, **place, **said}
 
     def from_falcon(self, req: falcon.Request, resp: falcon.Response, error: falcon.HTTPError, params: Any) -> None:
         """An error that Falcon raised: an unknown route or method, a header that cannot be read."""
@@ -173,8 +193,18 @@ class Problems:
         self, req: falcon.Request, resp: falcon.Response, problem: Problem, said: Mapping[str, Any], members: Mapping[str, Any]
     ) -> None:
         document = {"type": self._base + problem.slug, "status": problem.status, **said, "correlationId": correlation_id(req)}
-        others = {name: value for name, value in members.items() if name not in document}
-        _answer(req, resp, problem, PROBLEM_JSON, as_json({**document, **others}))
+        whole = {**document, **{name: value for name, value in members.items() if name not in document}}
+        if negotiate(req.env.get("HTTP_ACCEPT"), PROBLEM_OFFERS) == HTML.media_type:
+            self._render_page(req, resp, problem, whole)
+        else:
+            _answer(req, resp, problem, PROBLEM_JSON, as_json(whole))
+
+    def _render_page(self, req: falcon.Request, resp: falcon.Response, problem: Problem, document: Mapping[str, Any]) -> None:
+        """The same for people. A browser that lacks a key is told the one way in which it can bring one."""
+        wants_key = problem.status == 401 and req.method in BROWSABLE
+        page = self._pages.problem(orjson.loads(as_json(document)), problem.advice, wants_key)
+        _answer(req, resp, problem, HTML.content_type, page.encode())
+        resp.set_headers({**PAGE_HEADERS, **(BASIC_CHALLENGE if wants_key else {})})
 
 
 def problem_of(refusal: type[Refusal]) -> Problem:
@@ -208,14 +238,23 @@ def _answer(req: falcon.Request, resp: falcon.Response, problem: Problem, media_
     resp.data = body
 
 
-def _report(req: falcon.Request, resp: falcon.Response, refusal: ShapeViolation, problem: Problem) -> bool:
+def _report(req: falcon.Request, resp: falcon.Response, refusal: Refusal, problem: Problem) -> bool:
     """Answers with the SHACL report when there is one and RDF is what the client likes best."""
+    report = _shacl_report(refusal)
     chosen = negotiate(req.env.get("HTTP_ACCEPT"), REPORT_OFFERS)
     form = BY_MEDIA_TYPE.get(chosen or "", JSON)
-    if refusal.report is None or form is JSON:
+    if report is None or form is JSON:
         return False
-    _answer(req, resp, problem, Wanted(form).content_type, codecs.write(refusal.report, form))
+    _answer(req, resp, problem, Wanted(form).content_type, codecs.write(report, form))
     return True
+
+
+def _shacl_report(refusal: Refusal) -> Any:
+    """The SHACL report of a refusal; of several it is one report, if all of them have one."""
+    if isinstance(refusal, ShapeViolation):
+        return refusal.report
+    reports = [_shacl_report(one.refusal) for one in refusal.reports] if isinstance(refusal, ResourcesRefused) else []
+    return merged_reports(reports) if reports and None not in reports else None
 
 
 def _as_refusal(req: falcon.Request, error: falcon.HTTPError) -> Refusal | None:

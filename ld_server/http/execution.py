@@ -2,16 +2,18 @@
 
 import secrets
 import time
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 import falcon
 
 from ld_server import services
-from ld_server.domain.commands import Command
+from ld_server.domain.commands import Command, CreateMany
 from ld_server.http.idempotency import Answer, Once, fingerprint, key_of
 from ld_server.http.negotiation import RESOURCE_OFFERS, Wanted, not_acceptable, wanted
 from ld_server.http.preconditions import entity_tag
-from ld_server.rdf.representation import represent
+from ld_server.http.preferences import APPLIED, is_rehearsal
+from ld_server.rdf.representation import collection_bytes, represent
 from ld_server.services.occasion import Occasion
 from ld_server.services.parts import Parts
 from relational.documents import Head
@@ -29,25 +31,49 @@ def wanted_by(req: falcon.Request) -> Wanted:
     return found
 
 
+Act = Callable[[UnitOfWork, Occasion], Answer]
+"""What a request does in its transaction, and what it answers."""
+
+
 def execute(req: falcon.Request, resp: falcon.Response, parts: Parts, command: Command, body: bytes, status: int = 200) -> None:
+    """Carries out a command as `perform` does, and answers with the resource as it is then. Raises refusals."""
+    form = wanted_by(req)
+    act: Act = lambda uow, occasion: _answer(services.handle(uow, command, occasion), form, parts, status)  # noqa: E731
+    perform(req, parts, act, body).give(resp)
+
+
+def execute_many(req: falcon.Request, resp: falcon.Response, parts: Parts, command: CreateMany, body: bytes) -> None:
+    """Creates many resources as `perform` does, and answers with a collection of them: 201. Raises ResourcesRefused."""
+    form = wanted_by(req)
+    act: Act = lambda uow, occasion: _answer_many(services.handle_many(uow, command, occasion), form, parts)  # noqa: E731
+    perform(req, parts, act, body).give(resp)
+
+
+def perform(req: falcon.Request, parts: Parts, act: Act, body: bytes) -> Answer:
     """
-    Carries out a command in one transaction and answers with the resource as it is then.
+    Does something in one transaction, and gives its answer.
 
-    Under an Idempotency-Key the answer is stored in the same transaction, or a stored one is given again. Raises refusals.
+    Under an Idempotency-Key the answer is stored in the same transaction, or a stored one is given again. Where the request only wants
+    to know what would happen, the transaction is rolled back, and the answer is that of a reading: 200, no address, no tag.
     """
-    form, key, occasion = wanted_by(req), key_of(req), occasion_of(req, parts)
-
-    def act(uow: UnitOfWork) -> Answer:
-        return _answer(services.handle(uow, command, occasion), form, parts, status)
-
+    key, occasion = key_of(req), occasion_of(req, parts)
+    if is_rehearsal(req):
+        with parts.ledger.rehearse() as uow:
+            return _rehearsed(act(uow, occasion))
     with parts.ledger.write() as uow:
         if key is None:
-            answer = act(uow)
-        else:
-            keep = timedelta(hours=parts.settings.idempotency_hours)
-            once = Once(req.context.principal.identifier, key, fingerprint(req, body), occasion.now, keep)
-            answer = once.answer(uow, lambda: act(uow))
-    answer.give(resp)
+            return act(uow, occasion)
+        keep = timedelta(hours=parts.settings.idempotency_hours)
+        once = Once(req.context.principal.identifier, key, fingerprint(req, body), occasion.now, keep)
+        return once.answer(uow, lambda: act(uow, occasion))
+
+
+def _rehearsed(answer: Answer) -> Answer:
+    kept = {name: value for name, value in answer.headers.items() if name not in _OF_WHAT_IS_THERE}
+    return Answer(200, {**kept, **APPLIED}, answer.body)
+
+
+_OF_WHAT_IS_THERE = ("Location", "Content-Location", "ETag")
 
 
 def occasion_of(req: falcon.Request, parts: Parts) -> Occasion:
@@ -71,12 +97,17 @@ def new_event_id() -> str:
 def _answer(head: Head, form: Wanted, parts: Parts, status: int) -> Answer:
     """The representation of a head; a new resource (201) also says where it is."""
     iri = parts.naming.iri(head.identifier)
-    headers = {
-        "Content-Type": form.content_type,
-        "Content-Location": iri,
-        "ETag": entity_tag(head.revision, form),
-        "Vary": "Accept",
-        "Cache-Control": CACHE_CONTROL,
-    }
     place = {"Location": iri} if status == 201 else {}
-    return Answer(status, {**headers, **place}, represent(head.body, form.form, iri, parts.contexts, form.profile))
+    headers = {**_headers(form), "Content-Location": iri, "ETag": entity_tag(head.revision, form), **place}
+    return Answer(status, headers, represent(head.body, form.form, iri, parts.contexts, form.profile))
+
+
+def _answer_many(heads: Sequence[Head], form: Wanted, parts: Parts) -> Answer:
+    """A collection of new resources, in their order. It has no name: there is no address under which it could be read again."""
+    whole = {"@context": parts.contexts.reference, "@type": "Collection", "totalItems": len(heads)}
+    content = collection_bytes(whole, [head.body for head in heads], form.form, parts.contexts, form.profile)
+    return Answer(201, _headers(form), content)
+
+
+def _headers(form: Wanted) -> dict[str, str]:
+    return {"Content-Type": form.content_type, "Vary": "Accept", "Cache-Control": CACHE_CONTROL}

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 
-from ld_server.domain.errors import NotAcceptable
+from ld_server.domain.errors import InvalidParameter, NotAcceptable
 from ld_server.rdf.formats import FORMATS, JSON_LD, Format
 from ld_server.rdf.representation import COMPACTED, EXPANDED, FLATTENED
 
@@ -161,6 +161,10 @@ class Wanted:
     form: Format
     profile: str = COMPACTED
 
+    @property
+    def media_type(self) -> str:
+        return self.form.media_type
+
     @cached_property
     def key(self) -> str:
         return self.form.key if self.profile == COMPACTED else f"{self.form.key}-{self.profile.partition('#')[2]}"
@@ -188,12 +192,63 @@ def not_acceptable(offers: Iterable[str]) -> NotAcceptable:
     return NotAcceptable(f"None of what Accept names can be produced; there is {', '.join(available)}.", available=available)
 
 
+@dataclass(frozen=True)
+class Medium:
+    """What is not RDF and still an answer: a page for people, a table for a spreadsheet. `key` stands for it in entity tags."""
+
+    key: str
+    media_type: str
+
+    @property
+    def content_type(self) -> str:
+        """The Content-Type of the answer."""
+        return f"{self.media_type}; charset=utf-8"
+
+
+HTML = Medium("html", "text/html")
+CSV = Medium("csv", "text/csv")
+
+Choice = Wanted | Medium
+"""What an answer is given as."""
+
+
 RESOURCE_OFFERS: Mapping[str, Wanted] = {
     **{form.media_type: Wanted(form) for form in FORMATS},
     **{_profiled(JSON_LD, profile): Wanted(JSON_LD, profile) for profile in (COMPACTED, EXPANDED, FLATTENED)},
     **{alias: Wanted(form) for form in FORMATS for alias in form.media_types[1:]},
 }
-"""What resources and collections are served as: every syntax by its own name, the profiles, then the names that syntaxes once had."""
+"""What graphs are served as: every syntax by its own name, the profiles, then the names that syntaxes once had."""
+
+READ_OFFERS: Mapping[str, Choice] = {**RESOURCE_OFFERS, HTML.media_type: HTML}
+"""What a resource can be read as. The page stands last: a browser names it, and whoever takes anything gets data."""
+
+COLLECTION_OFFERS: Mapping[str, Choice] = {**READ_OFFERS, CSV.media_type: CSV}
+"""What a collection can be read as."""
+
+
+FORMAT = "format"
+"""The parameter that says what Accept cannot say where somebody clicks on a link: the key of a syntax, a page or a table."""
+
+
+def choose(accept: str | None, offers: Mapping[str, Choice], name: str | None = None) -> Choice:
+    """
+    What a client gets among these offers: the one that `name` is the key of, else what it likes best.
+
+    Raises NotAcceptable, or InvalidParameter when nothing on offer has that key.
+    """
+    if name is not None:
+        return _named(name, offers)
+    chosen = negotiate(accept, tuple(offers))
+    if chosen is None:
+        raise not_acceptable(offers)
+    return offers[chosen]
+
+
+def _named(name: str, offers: Mapping[str, Choice]) -> Choice:
+    by_key = {one.key: one for one in offers.values()}
+    if name not in by_key:
+        raise InvalidParameter(f"{FORMAT} must be one of {', '.join(by_key)}, not {name!r}.", parameter=FORMAT, allowed=list(by_key))
+    return by_key[name]
 
 
 @lru_cache(maxsize=1024)

@@ -1,23 +1,29 @@
 """
-Pages of a collection: keyset paging by the number of the resource, so that pages stay stable under writes.
+Pages of a collection: keyset paging by the number of the resource, or by what it is sorted by, so that pages stay stable under writes.
 
-The cursor is opaque to clients; inside it names the collection and the last number that was shown.
+The cursor is opaque to clients; inside it names the collection, the order, and the place of the last resource that was shown.
 """
 
 import base64
-import binascii
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
+import orjson
+
 from ld_server.domain.errors import InvalidParameter
-from ld_server.resources.kind import Filter
+from ld_server.http.parameters import hint
+from ld_server.resources.kind import Document, Filter, Kind, Sort, whole
+from relational.documents import Head
 
 DEFAULT_LIMIT = 100
 LARGEST_LIMIT = 1000
 PAGE_PARAMETERS = ("limit", "after")
+SORT = "sort"
+MOST_SORTS = 3
+"""Keys to sort by; what is equal in three is a matter of the order of creation."""
 
 _LIMIT = re.compile(r"[0-9]{1,9}\Z")
 _CURSOR = re.compile(r"([A-Za-z_0-9]+):([0-9]{1,18})\Z")
@@ -25,16 +31,48 @@ _CURSOR = re.compile(r"([A-Za-z_0-9]+):([0-9]{1,18})\Z")
 
 @dataclass(frozen=True)
 class Page:
-    """How many members are shown, and after which number; None starts at the beginning."""
+    """
+    How many members are shown, and after which number; None starts at the beginning.
+
+    `order` are the columns that the collection is sorted by, and whether they fall; `values` what the place after which the page
+    starts has in them. Without an order the members come by number.
+    """
 
     limit: int = DEFAULT_LIMIT
     after: int | None = None
+    order: tuple[tuple[str, bool], ...] = ()
+    values: tuple[Any, ...] = ()
 
 
 def page_of(parameters: Mapping[str, str], collection: str) -> Page:
-    """The page that `limit` and `after` ask for. Raises InvalidParameter."""
+    """The page that `limit` and `after` ask for, of a collection in the order of its numbers. Raises InvalidParameter."""
     limit = _limit(parameters["limit"]) if "limit" in parameters else DEFAULT_LIMIT
     return Page(limit, read_cursor(parameters["after"], collection) if "after" in parameters else None)
+
+
+def sorted_page_of(parameters: Mapping[str, str], kind: Kind) -> Page:
+    """The page that `limit`, `after` and `sort` ask for. Raises InvalidParameter; an unknown key to sort by is told the nearest."""
+    if SORT not in parameters:
+        return page_of(parameters, kind.name)
+    keys = _sort_keys(parameters[SORT], kind.sorts)
+    limit = _limit(parameters["limit"]) if "limit" in parameters else DEFAULT_LIMIT
+    order = tuple((kind.sorts[key].column, falls) for key, falls in keys)
+    if "after" not in parameters:
+        return Page(limit, None, order)
+    number, values = _read_sorted_cursor(parameters["after"], kind.name, parameters[SORT], [kind.sorts[key] for key, _ in keys])
+    return Page(limit, number, order, values)
+
+
+def _sort_keys(text: str, sorts: Mapping[str, Sort]) -> list[tuple[str, bool]]:
+    """`-updatedAt,name` as keys, each with whether it falls."""
+    keys = [(one.strip().removeprefix("-"), one.strip().startswith("-")) for one in text.split(",")]
+    for key, _ in keys:
+        if key not in sorts:
+            sentence, members = hint(key, tuple(sorts))
+            raise InvalidParameter(f"The collection cannot be sorted by {key!r}. {sentence}", parameter=SORT, **members)
+    if len({key for key, _ in keys}) < len(keys) or len(keys) > MOST_SORTS:
+        raise InvalidParameter(f"sort takes at most {MOST_SORTS} keys, and each of them once.", parameter=SORT)
+    return keys
 
 
 def _limit(text: str) -> int:
@@ -52,15 +90,41 @@ def read_cursor(text: str, collection: str) -> int:
     """The number in a cursor of this collection. Raises InvalidParameter for anything else."""
     match = _CURSOR.match(_decoded(text))
     if match is None or match[1] != collection:
-        raise InvalidParameter("after must be a cursor that this collection gave out; take it from the next link.", parameter="after")
+        raise _no_cursor()
     return int(match[2])
+
+
+def sorted_cursor(collection: str, sort: str, number: int, values: Sequence[Any]) -> str:
+    """What `after` takes to go on behind the resource with this number, which has these values in what the collection is sorted by."""
+    return base64.urlsafe_b64encode(orjson.dumps([collection, sort, number, *values])).rstrip(b"=").decode()
+
+
+def _read_sorted_cursor(text: str, collection: str, sort: str, sorts: Sequence[Sort]) -> tuple[int, tuple[Any, ...]]:
+    try:
+        found = orjson.loads(_decoded_bytes(text))
+        name, order, number, *values = found if isinstance(found, list) else [found]
+        if (name, order) != (collection, sort):
+            raise _no_cursor()
+        return whole(number), tuple(None if value is None else one.read(value) for one, value in zip(sorts, values, strict=True))
+    except (ValueError, TypeError, OverflowError):
+        raise _no_cursor() from None
+
+
+def _no_cursor() -> InvalidParameter:
+    message = "after must be a cursor that this collection gave out in this order; take it from the next link."
+    return InvalidParameter(message, parameter="after")
 
 
 def _decoded(text: str) -> str:
     try:
-        return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True).decode("ascii")
-    except (binascii.Error, ValueError):
+        return _decoded_bytes(text).decode("ascii")
+    except ValueError:
         return ""
+
+
+def _decoded_bytes(text: str) -> bytes:
+    """Raises ValueError."""
+    return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
 
 
 def conditions(parameters: Mapping[str, str], filters: Mapping[str, Filter]) -> list[tuple[str, str, Any]]:
@@ -85,7 +149,7 @@ def _plus_hint(text: str) -> str:
 @dataclass(frozen=True)
 class CollectionPage:
     """
-    One page of a collection as it is shown. `iri` is the collection's, `filters` the parameters that narrow it,
+    One page of a collection as it is shown. `iri` is the collection's, `filters` the parameters that narrow and sort it,
     `total` the number of members on all pages, `next_after` the cursor of the next page, if there is one.
     """
 
@@ -98,10 +162,16 @@ class CollectionPage:
     @property
     def next(self) -> str | None:
         """The IRI of the next page."""
-        if self.next_after is None:
-            return None
-        limit = {"limit": self.page["limit"]} if "limit" in self.page else {}
-        return _with_query(self.iri, {**self.filters, **limit, "after": self.next_after})
+        return None if self.next_after is None else _with_query(self.iri, {**self.filters, **self._limit, "after": self.next_after})
+
+    @property
+    def first(self) -> str:
+        """The IRI of the first page."""
+        return _with_query(self.iri, {**self.filters, **self._limit})
+
+    @property
+    def _limit(self) -> dict[str, str]:
+        return {"limit": self.page["limit"]} if "limit" in self.page else {}
 
     def document(self, context: object) -> dict[str, Any]:
         """Everything but the members, in Hydra's terms."""
@@ -127,6 +197,16 @@ def cut(numbers: Sequence[int], page: Page, collection: str) -> tuple[int, str |
     if len(numbers) <= page.limit:
         return len(numbers), None
     return page.limit, cursor(collection, numbers[page.limit - 1])
+
+
+def cut_sorted(heads: Sequence[Head], page: Page, sort: str | None, kind: Kind) -> tuple[int, str | None]:
+    """As `cut`, of resources in the order of the page; `sort` is the text that asked for it."""
+    if sort is None or len(heads) <= page.limit:
+        return cut([head.number for head in heads], page, kind.name)
+    last = heads[page.limit - 1]
+    document: Document = orjson.loads(last.body)
+    row = kind.index_row(document)
+    return page.limit, sorted_cursor(kind.name, sort, last.number, [row[column] for column, _ in page.order])
 
 
 def _with_query(iri: str, parameters: Mapping[str, str]) -> str:

@@ -1,7 +1,8 @@
 """
 Entity tags and what requests say about them: RFC 9110, sections 8.8.3 and 13.1.
 
-A tag names a revision and a syntax, `"3-jsonld"`: strong, because equal tags mean equal bytes.
+A tag names a revision and a syntax, `"3-jsonld"`: strong, because equal tags mean equal bytes. The tag of a page for people
+also names the edition of the templates, `"3-html-0c5d12ab"`.
 """
 
 import hashlib
@@ -10,18 +11,19 @@ import re
 import falcon
 
 from ld_server.domain.errors import InvalidParameter, Stale
-from ld_server.http.negotiation import RESOURCE_OFFERS, Wanted
+from ld_server.http.negotiation import HTML, RESOURCE_OFFERS, Choice
 
 _TAG = re.compile(r'\s*(W/)?"([\x21\x23-\x7e\x80-\xff]*)"\s*(?:,|\Z)')
-_OURS = re.compile(rf"([1-9][0-9]{{0,17}})-(?:{'|'.join(sorted({one.key for one in RESOURCE_OFFERS.values()}))})\Z")
+_SYNTAXES = "|".join(sorted({one.key for one in RESOURCE_OFFERS.values()}))
+_OURS = re.compile(rf"([1-9][0-9]{{0,17}})-(?:{_SYNTAXES}|{HTML.key}-[0-9a-f]{{8}})\Z")
 
 
-def entity_tag(revision: int, wanted: Wanted) -> str:
-    """The tag of a revision as the client wants it."""
-    return f'"{revision}-{wanted.key}"'
+def entity_tag(revision: int, wanted: Choice, edition: str = "") -> str:
+    """The tag of a revision as the client wants it; `edition` is that of the templates, where they have a part in it."""
+    return f'"{revision}-{wanted.key}-{edition}"' if edition else f'"{revision}-{wanted.key}"'
 
 
-def content_tag(content: bytes, wanted: Wanted) -> str:
+def content_tag(content: bytes, wanted: Choice) -> str:
     """The tag of what has no revision: from its bytes."""
     return f'"{hashlib.sha256(content).hexdigest()[:32]}-{wanted.key}"'
 

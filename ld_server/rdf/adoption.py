@@ -6,18 +6,20 @@ names, a root with a name of ours, references that are IRIs of resources, times 
 """
 
 import difflib
+import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TypeAlias
 
 from pyoxigraph import BlankNode, Literal, NamedNode, Triple
 
-from ld_server.domain.errors import MalformedBody, ShapeViolation, UnknownReference, UnknownTerm, Violation
+from ld_server.domain.errors import MalformedBody, ShapeViolation, TooLarge, UnknownReference, UnknownTerm, Violation
 from ld_server.rdf import vocab
 from ld_server.rdf.contexts import Contexts
 from ld_server.rdf.naming import Naming
+from ld_server.rdf.tracing import token
 
 Node: TypeAlias = NamedNode | BlankNode | Triple
 Term: TypeAlias = Node | Literal
@@ -61,6 +63,8 @@ class Draft:
     def __init__(self, triples: Iterable[Triple], root: Node, pointers: dict[str, str] | None = None) -> None:
         self.root = root
         self.pointers: dict[str, str] = pointers if pointers is not None else {}
+        self.origins: dict[Node, Node] = {}
+        """Node → the node that stood in its place when the graph came, for every node that was renamed."""
         self._statements: dict[Node, dict[Triple, None]] = {}
         self._pointed_at: Counter[Term] | None = None
         self.add(*triples)
@@ -104,6 +108,7 @@ class Draft:
         """Every node that has a new name in `names` gets it, wherever it stands."""
         triples = [Triple(names.get(t.subject, t.subject), t.predicate, _renamed(t.object, names)) for t in self]
         self.root = names.get(self.root, self.root)
+        self.origins |= {new: self.origins.pop(old, old) for old, new in names.items()}
         self._statements = {}
         self.add(*triples)
 
@@ -113,18 +118,20 @@ class Draft:
             self._pointed_at = Counter(triple.object for triple in self)
         return self._pointed_at[node]
 
-    def reachable(self) -> set[Term]:
-        """The nodes to which a way of statements leads from the root."""
-        found: set[Term] = set()
-        ahead: list[Term] = [self.root]
-        while ahead:
-            node = ahead.pop()
-            if node not in found and not isinstance(node, Literal):
-                found.add(node)
-                ahead.extend(triple.object for triple in self.of(node))
+    def reachable(self, start: Node | None = None) -> dict[Term, tuple[Term, str] | None]:
+        """
+        The nodes to which a way of statements leads from the root, or from another node, the nearest first. Each with the node before
+        it on the way and the property that leads on.
+        """
+        found: dict[Term, tuple[Term, str] | None] = {start or self.root: None}
+        for node in (ahead := list(found)):
+            for triple in self.of(node):
+                if triple.object not in found and not isinstance(triple.object, Literal):
+                    found[triple.object] = (node, triple.predicate.value)
+                    ahead.append(triple.object)
         return found
 
-    def keep(self, nodes: set[Term]) -> None:
+    def keep(self, nodes: Container[Term]) -> None:
         """Forgets every node that is not among these."""
         for node in [one for one in self._statements if one not in nodes]:
             self.forget(node)
@@ -134,24 +141,73 @@ class Draft:
 class Adopted:
     """
     A graph in our spelling. `root` is the IRI of the resource, for a new one a placeholder.
-    `pointers`: IRI of the root and of each part → JSON pointer of the place where it stands.
+    `pointers`: IRI of the root and of each part → JSON pointer of the place where it stands in our document.
+    `origins`: a node that has another name here than it came with → the node that it was.
     """
 
     root: str
     triples: tuple[Triple, ...]
     pointers: Mapping[str, str]
+    origins: Mapping[Node, Node] = field(default_factory=dict)
+
+    def pointer(self, node: str, contexts: Contexts) -> str:
+        """The JSON pointer of a node in our document; `_:…` is a blank node."""
+        if node in self.pointers:
+            return self.pointers[node]
+        draft = Draft(self.triples, NamedNode(self.root), dict(self.pointers))
+        return _place(draft, BlankNode(node[2:]) if node.startswith("_:") else NamedNode(node), contexts)
+
+
+@dataclass(frozen=True)
+class Portion:
+    """The statements of a body that tell of one resource, in our spelling of terms. `root` is its node, by the name it came with."""
+
+    root: Node
+    triples: tuple[Triple, ...]
+
+
+def portions(triples: Iterable[Triple], frame: Frame, contexts: Contexts, most: int = sys.maxsize, deepest: int = 32) -> list[Portion]:
+    """
+    The posted statements, resource by resource, in the order in which they came; what several of them lead to is in each.
+
+    A page of a collection counts as its members. Raises MalformedBody (no resource, statements that hang loose, or nodes within nodes
+    on more than `deepest` levels), and TooLarge when the portions have more than `most` statements together.
+    """
+    spelled = _spelled(triples, contexts)
+    tops = _roots(spelled, frame)
+    draft = Draft(spelled, tops[0])
+    told = [draft.reachable(top) for top in tops]
+    _refuse_loose_ends(draft, set().union(*told))
+    _refuse_depth(draft, told, deepest)
+    if sum(len(draft.of(node)) for nodes in told for node in nodes) > most:
+        raise TooLarge(f"The resources of the body share so much that they have more than {most} statements.", limit=most)
+    return [Portion(root, tuple(one for node in nodes for one in draft.of(node))) for root, nodes in zip(tops, told, strict=True)]
+
+
+def roots(triples: Iterable[Triple], frame: Frame, contexts: Contexts) -> list[Node]:
+    """The nodes for which `portions` makes portions of these statements. Raises MalformedBody when there is none."""
+    return _roots(_spelled(triples, contexts), frame)
 
 
 def adopt(triples: Iterable[Triple], frame: Frame, naming: Naming, contexts: Contexts) -> Adopted:
     """
     The posted statements as a resource of the frame's kind, under a placeholder name.
 
-    Raises MalformedBody (no resource, several, or statements that hang loose), UnknownTerm, UnknownReference, ShapeViolation
-    (another class than the kind's).
+    Raises MalformedBody (no resource, several, or statements that hang loose) and the refusals of `adopt_portion`.
     """
-    spelled = [_spell(triple, contexts) for triple in triples]
-    draft = Draft(spelled, _root(spelled, frame))
-    _refuse_loose_ends(draft)
+    found = portions(triples, frame, contexts)
+    if len(found) > 1:
+        raise MalformedBody(f"The body describes {len(found)} resources; post one at a time.", found=len(found))
+    return adopt_portion(found[0], frame, naming, contexts)
+
+
+def adopt_portion(portion: Portion, frame: Frame, naming: Naming, contexts: Contexts) -> Adopted:
+    """
+    One of the posted resources as one of the frame's kind, under a placeholder name.
+
+    Raises UnknownTerm, UnknownReference, ShapeViolation (another class than the kind's).
+    """
+    draft = Draft(portion.triples, portion.root)
     _take_out_managed(draft, frame)
     _name_root(draft, frame, naming)
     _resolve_flat_keys(draft, frame)
@@ -159,24 +215,32 @@ def adopt(triples: Iterable[Triple], frame: Frame, naming: Naming, contexts: Con
     draft.pointers[_iri(draft.root)] = ""
     frame.arrange(draft)
     _refuse_unknown_terms(draft, frame, contexts)
-    return Adopted(_iri(draft.root), tuple(draft), draft.pointers)
+    return Adopted(_iri(draft.root), tuple(draft), draft.pointers, draft.origins)
 
 
 # --- one spelling -----------------------------------------------------------------------------------------------------
 
 
+def _spelled(triples: Iterable[Triple], contexts: Contexts) -> list[Triple]:
+    return _without_pages([_spell(triple, contexts) for triple in triples])
+
+
 def _spell(triple: Triple, contexts: Contexts) -> Triple:
-    predicate = NamedNode(_own_term(_canonical(triple.predicate.value), contexts))
+    predicate = NamedNode(spelled_iri(triple.predicate.value, contexts))
     return Triple(_spell_node(triple.subject), predicate, _spell_value(predicate.value, triple.object, contexts))
+
+
+def spelled_iri(iri: str, contexts: Contexts) -> str:
+    """
+    The one spelling of the IRI of a property.
+
+    A key of ours that was read with schema.org's context alone (as in the envelope of the specification) is still ours.
+    """
+    return contexts.meant_by_schema.get(_canonical(iri), _canonical(iri))
 
 
 def _canonical(iri: str) -> str:
     return vocab.SCHEMA + iri.removeprefix(vocab.SCHEMA_HTTPS) if iri.startswith(vocab.SCHEMA_HTTPS) else iri
-
-
-def _own_term(iri: str, contexts: Contexts) -> str:
-    """A key of ours that was read with schema.org's context alone (as in the envelope of the specification) is still ours."""
-    return contexts.meant_by_schema.get(iri, iri)
 
 
 def _spell_node(node: Node) -> Node:
@@ -222,25 +286,48 @@ def _written(moment: datetime) -> str | None:
 # --- the root ---------------------------------------------------------------------------------------------------------
 
 
-def _root(triples: list[Triple], frame: Frame) -> Node:
-    """The one node that the graph is about: of the kind's class if there is one, else the one nobody points at."""
+def _roots(triples: list[Triple], frame: Frame) -> list[Node]:
+    """The nodes that the graph is about: those of the kind's class at which nobody points, or else all at which nobody points."""
     subjects = dict.fromkeys(triple.subject for triple in triples)
-    typed = {t.subject for t in triples if t.predicate == RDF_TYPE and _iri(t.object) == frame.types[0]}
+    referred = {t.object for t in triples if t.predicate.value in frame.references}
+    typed = {t.subject for t in triples if t.predicate == RDF_TYPE and _iri(t.object) == frame.types[0]} - referred
     pointed_at = {t.object for t in triples if t.subject != t.object}
     for candidates in ([one for one in subjects if one in typed], list(subjects)):
         roots = [one for one in candidates if one not in pointed_at] or (candidates if len(candidates) == 1 else [])
-        if len(roots) == 1:
-            return roots[0]
         if roots:
-            raise MalformedBody(f"The body describes {len(roots)} resources; post one at a time.", found=len(roots))
+            return roots
     raise MalformedBody(f"The body describes no {frame.name}: no node stands at the top.")
 
 
-def _refuse_loose_ends(draft: Draft) -> None:
-    reachable = draft.reachable()
+def _without_pages(triples: list[Triple]) -> list[Triple]:
+    """The statements without those about a page of a collection: its members stand at the top then."""
+    pages = {one.subject for one in triples if one.predicate == RDF_TYPE and _iri(one.object) in _PAGES}
+    return [one for one in triples if one.subject not in pages] if pages else triples
+
+
+_PAGES = frozenset({vocab.HYDRA + "Collection", vocab.HYDRA + "PartialCollectionView"})
+
+
+def _refuse_loose_ends(draft: Draft, reachable: Container[Term]) -> None:
     loose = next((triple.subject for triple in draft if triple.subject not in reachable), None)
     if loose is not None:
         raise MalformedBody(f"The statements about {loose} are not connected with the resource; nothing would lead to them.")
+
+
+def _refuse_depth(draft: Draft, told: Iterable[Mapping[Term, tuple[Term, str] | None]], deepest: int) -> None:
+    """Raises MalformedBody where a node is further from its root than documents are written. The length of a list is no depth."""
+    for ways in told:
+        depths: dict[Term, int] = {}
+        for node, way in ways.items():
+            depths[node] = 0 if way is None else depths[way[0]] + (way[1] != vocab.REST or not is_cell(node, draft))
+        if max(depths.values()) > deepest:
+            raise MalformedBody(f"The nodes are nested deeper than {deepest} levels.", limit=deepest)
+
+
+def is_cell(node: Term, draft: Draft) -> bool:
+    """Whether it is nothing but the place of one item in an RDF list."""
+    said = [one.predicate.value for one in draft.of(node)] if isinstance(node, BlankNode) else []
+    return sorted(said) == [vocab.FIRST, vocab.REST] and draft.times_pointed_at(node) == 1
 
 
 def _take_out_managed(draft: Draft, frame: Frame) -> None:
@@ -313,8 +400,8 @@ def _referred(draft: Draft, triple: Triple, frame: Frame, naming: Naming, contex
     if identifier is None or parsed is None or parsed[0] not in targets:
         wanted = " or ".join(f"{prefix}_7" for prefix in targets)
         detail = f"{field_name} must name a resource of this server, such as {wanted}, not {_shown(draft, triple.object)}."
-        raise UnknownReference(detail, field=field_name)
-    _refuse_foreign_statements(draft, triple.object, field_name)
+        raise UnknownReference(detail, field=field_name, pointer=f"{_place(draft, triple.subject, contexts)}/{field_name}")
+    _refuse_foreign_statements(draft, triple, contexts)
     return identifier
 
 
@@ -328,12 +415,14 @@ def _meant(draft: Draft, value: Term, naming: Naming) -> str | None:
     return said[0] if len(said) == 1 else None
 
 
-def _refuse_foreign_statements(draft: Draft, node: Term, field_name: str) -> None:
+def _refuse_foreign_statements(draft: Draft, pointing: Triple, contexts: Contexts) -> None:
     """Only what a reference echoes may be said of another resource; the rest belongs into that one."""
-    foreign = [t.predicate.value for t in draft.of(node) if t.predicate.value not in _ECHOED]
+    foreign = [t.predicate.value for t in draft.of(pointing.object) if t.predicate.value not in _ECHOED]
     if foreign:
+        field_name = contexts.key(pointing.predicate.value)
         message = f"{field_name} may only be referred to here; {foreign[0]} belongs into that resource itself"
-        raise ShapeViolation(message + ".", [Violation(f"/{field_name}", foreign[0], None, message)])
+        place = f"{_place(draft, pointing.subject, contexts)}/{field_name}"
+        raise ShapeViolation(message + ".", [Violation(place, foreign[0], None, message)])
 
 
 _ECHOED = frozenset({vocab.TYPE, vocab.IDENTIFIER, vocab.NAME})
@@ -357,7 +446,7 @@ def _refuse_unknown_terms(draft: Draft, frame: Frame, contexts: Contexts) -> Non
         if triple.subject not in foreign:
             own = allowed_at.get(triple.subject, frozenset())
             _refuse_unknown_property(triple, own, draft, frame, contexts)
-            _refuse_unknown_class(triple, frame, contexts)
+            _refuse_unknown_class(triple, draft, frame, contexts)
 
 
 def _refuse_unknown_property(triple: Triple, own: frozenset[str], draft: Draft, frame: Frame, contexts: Contexts) -> None:
@@ -366,7 +455,7 @@ def _refuse_unknown_property(triple: Triple, own: frozenset[str], draft: Draft, 
         return
     key = contexts.key(iri).removeprefix(vocab.RSV)
     candidates = [contexts.key(one) for one in own | vocab.GENERAL_PROPERTIES]
-    place = draft.pointers.get(_iri(triple.subject), "")
+    place = _place(draft, triple.subject, contexts)
     raise UnknownTerm(
         f"{key} is not a known property of {_whose(triple.subject, draft, frame)}.{_suggestion(key, candidates)}",
         pointer=f"{place}/{key}",
@@ -383,19 +472,20 @@ def _article(noun: str) -> str:
     return "an" if noun[0] in "aeiou" else "a"
 
 
-def _refuse_unknown_class(triple: Triple, frame: Frame, contexts: Contexts) -> None:
+def _refuse_unknown_class(triple: Triple, draft: Draft, frame: Frame, contexts: Contexts) -> None:
     iri = _iri(triple.object)
     if triple.predicate != RDF_TYPE or not iri.startswith((vocab.SCHEMA, vocab.RSV)) or iri in frame.types or iri in _OWN_CLASSES:
         return
     if iri not in vocab.CLASSES:
         candidates = [contexts.key(one) for one in vocab.CLASSES]
         key = contexts.key(iri)
+        place = f"{_place(draft, triple.subject, contexts)}/@type"
         raise UnknownTerm(
-            f"{key} is not a known class.{_suggestion(key, candidates)}", pointer="/@type", term=iri, suggestion=_nearest(key, candidates)
+            f"{key} is not a known class.{_suggestion(key, candidates)}", pointer=place, term=iri, suggestion=_nearest(key, candidates)
         )
 
 
-_OWN_CLASSES = frozenset({vocab.LINE_ITEM, vocab.ALLOCATION})
+_OWN_CLASSES = frozenset({vocab.LINE_ITEM, vocab.ALLOCATION, vocab.KIT_COMPONENT})
 
 
 def _suggestion(key: str, candidates: Iterable[str]) -> str:
@@ -407,6 +497,22 @@ def _nearest(key: str, candidates: Iterable[str]) -> str | None:
     folded = {one.casefold(): one for one in sorted(candidates)}
     close = difflib.get_close_matches(key.casefold(), folded, n=1, cutoff=0.6)
     return folded[close[0]] if close else None
+
+
+def _place(draft: Draft, node: Term, contexts: Contexts) -> str:
+    """The JSON pointer at which a node stands in our document: where its part does, or at the end of the way that leads to it."""
+    ways = {} if _iri(node) in draft.pointers else draft.reachable()
+    steps: list[str] = []
+    while _iri(node) not in draft.pointers and (way := ways.get(node)) is not None:
+        steps.append(_step(draft, *way, node, contexts))
+        node = way[0]
+    return draft.pointers.get(_iri(node), "") + "".join(reversed(steps))
+
+
+def _step(draft: Draft, subject: Term, predicate: str, value: Term, contexts: Contexts) -> str:
+    key, values = contexts.key(predicate), draft.values(subject, predicate)
+    position = f"/{values.index(value)}" if len(values) > 1 or contexts.is_always_array(key) else ""
+    return f"/{token(key)}{position}"
 
 
 def _iri(term: Term) -> str:

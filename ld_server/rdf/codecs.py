@@ -22,10 +22,11 @@ from ld_server.rdf.formats import Format
 
 @dataclass(frozen=True)
 class Limits:
-    """`depth`: deepest nesting of a JSON body; `triples`: most statements in one body."""
+    """`depth`: deepest nesting of a JSON body; `triples`: most statements in one body; `resources`: most resources in one body."""
 
     depth: int = 64
-    triples: int = 20_000
+    triples: int = 50_000
+    resources: int = 1000
 
 
 def read(body: bytes, form: Format, base_iri: str, contexts: Contexts, limits: Limits) -> list[Triple]:
@@ -34,7 +35,7 @@ def read(body: bytes, form: Format, base_iri: str, contexts: Contexts, limits: L
 
     Relative IRIs are resolved against `base_iri`. Raises MalformedBody, UnknownContext or TooLarge.
     """
-    source = _self_contained(body, contexts, limits.depth) if form.json else body
+    source = orjson.dumps(self_contained(body, contexts, limits.depth)[0]) if form.json else body
     try:
         quads = list(islice(parse(source, form.rdf, base_iri=base_iri, rename_blank_nodes=True), limits.triples + 1))
     except (SyntaxError, ValueError, OSError) as error:
@@ -106,15 +107,37 @@ def _refuse_depth(value: Any, depth: int) -> None:
     raise MalformedBody(f"The JSON is nested deeper than {depth} levels.", limit=depth)
 
 
-def _self_contained(body: bytes, contexts: Contexts, depth: int) -> bytes:
-    """JSON-LD in which no context is named by its address; our own is assumed where there is none."""
+def self_contained(body: bytes, contexts: Contexts, depth: int) -> tuple[Any, str]:
+    """
+    JSON-LD in which no context is named by its address; our own is assumed where there is none.
+
+    Beside it the JSON pointer of what was sent in what it has become: an array is put into a graph, so that what is the same for
+    all its members is there once. Raises MalformedBody and UnknownContext.
+    """
     document = read_json(body, depth)
-    if not isinstance(document, dict | list):
+    if isinstance(document, list):
+        return _with_one_context(document, contexts)
+    if not isinstance(document, dict):
         raise MalformedBody("The body is neither a JSON object nor an array.")
-    resolved = _resolve(document, contexts)
-    if isinstance(resolved, dict) and "@context" not in resolved:
-        resolved = {"@context": contexts.inline, **resolved}
-    return orjson.dumps(resolved)
+    return _with_context(_resolve(document, contexts), contexts), ""
+
+
+def _with_context(resolved: Any, contexts: Contexts) -> Any:
+    return {"@context": contexts.inline, **resolved} if isinstance(resolved, dict) and "@context" not in resolved else resolved
+
+
+def _with_one_context(members: list[Any], contexts: Contexts) -> tuple[Any, str]:
+    """The members under the context that all of them have, or each under its own where they differ."""
+    own = [one.get("@context", _NONE) for one in members if isinstance(one, dict)]
+    if len(own) < len(members) or any(one != own[0] for one in own):
+        return [_with_context(_resolve(one, contexts), contexts) for one in members], ""
+    bare = [{key: value for key, value in one.items() if key != "@context"} for one in members]
+    context = contexts.inline if not own or own[0] is _NONE else _resolve_context(own[0], contexts)
+    return {"@context": context, "@graph": _resolve(bare, contexts)}, "/@graph"
+
+
+_NONE = object()
+"""In place of a context that a member does not have; `null` is a context."""
 
 
 _OPAQUE_KEYS = frozenset({"metadata"})

@@ -116,6 +116,19 @@ class Contexts:
         """The JSON key of a property: our own, or the schema.org name, or the IRI itself."""
         return self.keys.get(iri) or (iri.removeprefix(vocab.SCHEMA) if iri.startswith(vocab.SCHEMA) else iri)
 
+    def iri(self, key: str) -> str | None:
+        """The IRI that a key of ours stands for, or None."""
+        return self._iris.get(key)
+
+    @cached_property
+    def _iris(self) -> Mapping[str, str]:
+        return {key: iri for iri, key in self.keys.items()}
+
+    def is_always_array(self, key: str) -> bool:
+        """Whether we write the values of a key as an array even when there is one."""
+        definition = self.v1.get(key)
+        return isinstance(definition, dict) and definition.get("@container") == "@set"
+
     def _read(self, name: str) -> dict[str, Any]:
         content: dict[str, Any] = orjson.loads((self._directory / name).read_bytes())["@context"]
         return content

@@ -13,7 +13,7 @@ import orjson
 from pyoxigraph import BlankNode, Literal, NamedNode, RdfFormat, Triple, parse
 
 from ld_server.rdf import codecs, vocab
-from ld_server.rdf.adoption import Adopted, Draft, Term
+from ld_server.rdf.adoption import Adopted, Draft, Term, is_cell
 from ld_server.rdf.contexts import Contexts
 from ld_server.rdf.formats import Format
 
@@ -132,12 +132,9 @@ def _json_literal(text: str) -> dict[str, Any]:
 def _list(term: Term, draft: Draft) -> list[Term] | None:
     """The items of a well-formed RDF list of which nobody else holds a part, or None."""
     items: list[Term] = []
-    while isinstance(term, BlankNode):
-        first, rest = draft.values(term, vocab.FIRST), draft.values(term, vocab.REST)
-        if len(first) != 1 or len(rest) != 1 or len(draft.of(term)) != 2 or draft.times_pointed_at(term) > 1 or len(items) > 10_000:
-            return None
-        items.append(first[0])
-        term = rest[0]
+    while is_cell(term, draft):
+        items += draft.values(term, vocab.FIRST)
+        term = draft.values(term, vocab.REST)[0]
     return items if isinstance(term, NamedNode) and term.value == vocab.NIL else None
 
 
@@ -163,14 +160,14 @@ def _inlined(body: str, contexts: Contexts) -> str:
 # --- out --------------------------------------------------------------------------------------------------------------
 
 
-def represent(body: str, form: Format, iri: str, contexts: Contexts, profile: str = COMPACTED) -> bytes:
-    """A stored document in a syntax; `iri` names its graph in the quad syntaxes. `profile` is for the JSON ones."""
+def represent(body: str, form: Format, iri: str | None, contexts: Contexts, profile: str = COMPACTED) -> bytes:
+    """A stored document in a syntax; `iri`, if any, names its graph in the quad syntaxes. `profile` is for the JSON ones."""
     if form.json:
         return body.encode() if profile == COMPACTED else _profiled(body, profile, contexts)
-    return codecs.write(_labelled(triples_of(body, contexts)), form, iri)
+    return codecs.write(labelled(triples_of(body, contexts)), form, iri)
 
 
-def _labelled(triples: Sequence[Triple]) -> list[Triple]:
+def labelled(triples: Sequence[Triple]) -> list[Triple]:
     """The same graph with blank nodes named in the order of their appearance: the same document gives the same bytes."""
     nodes = dict.fromkeys(node for triple in triples for node in (triple.subject, triple.object) if isinstance(node, BlankNode))
     if not nodes:
@@ -191,8 +188,8 @@ def collection_bytes(
     """
     A page of a collection: `document` (with context, without members) and the stored documents of its members.
 
-    In JSON the members do not repeat the context; the quad syntaxes put the whole page into the graph of its own address.
+    In JSON the members do not repeat the context; the quad syntaxes put the whole page into the graph of its own address, if it has one.
     """
     members = ",".join("{" + body.removeprefix(contexts.head) if body.startswith(contexts.head) else body for body in bodies)
     page = orjson.dumps(document).decode()[:-1] + f',"member":[{members}]}}'
-    return represent(page, form, str(document["@id"]), contexts, profile)
+    return represent(page, form, document.get("@id"), contexts, profile)

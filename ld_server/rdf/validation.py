@@ -2,7 +2,7 @@
 SHACL: whether a resource has the shape that is asked for, and what is wrong with it in words for the person who sent it.
 
 pySHACL is the only judge. What it is given is made harmless first: only statements that a shape looks at, no description of a
-blank node (pySHACL spells those out in full, at a cost without bound), no literal that Python reads more generously than XSD does.
+blank node where none can be judged, no literal that Python reads more generously than XSD does.
 """
 
 import math
@@ -11,8 +11,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NoReturn, TypeAlias
@@ -21,19 +20,16 @@ import orjson
 import pyoxigraph as ox
 import rdflib
 from pyshacl.constraints import CONSTRAINT_PARAMETERS_MAP
-from pyshacl.pytypes import SHACLExecutor
-from pyshacl.shapes_graph import ShapesGraph
-from pyshacl.validator import Validator as ReportWriter
-from rdflib.namespace import RDF, SH, XSD
+from rdflib.namespace import RDF, RDFS, SH
 from rdflib.term import Node
 
 from ld_server.domain.errors import ShapeViolation, Violation
 from ld_server.rdf import vocab
+from ld_server.rdf.naming import Naming
+from ld_server.rdf.shacl import RawResult, Shapes, report, without_graph
+from ld_server.rdf.terms import Statements, from_ox, shape_value
 
 Pointer: TypeAlias = Callable[[str, str, object], str]
-Statement: TypeAlias = tuple[Node, Node, Node]
-RawResult: TypeAlias = tuple[str, Node, list[tuple[Node, Node, Any]]]
-"""A result as pySHACL makes it: a text, the node of the result, and triples, whose objects may be pairs of a graph and a node."""
 
 LONGEST_VALUE = 200
 """Characters of a wrong value that are given back; who sent it has the rest."""
@@ -47,13 +43,17 @@ MOST_IN_DETAIL = 3
 
 class Validator:
     """
-    The shapes of `*.ttl` in some directories (not below them), read at the first check.
+    The shapes of `*.ttl` in some directories (not below them), read at the first check, and the operator's besides.
 
-    Safe to share between threads: each gets a copy of its own, because pySHACL's shapes are not made for sharing.
+    `operators`: the statements of shapes that say themselves what they are about (see `rdf.operators`); nodes that are other
+    resources of ours, as `naming` tells, are none of their business. Safe to share between threads: each gets a copy of its own,
+    because pySHACL's shapes are not made for sharing.
     """
 
-    def __init__(self, directories: Sequence[Path]) -> None:
+    def __init__(self, directories: Sequence[Path], operators: Sequence[ox.Quad] = (), naming: Naming | None = None) -> None:
         self._directories = tuple(directories)
+        self._operators = tuple(operators)
+        self._naming = naming
         self._local = threading.local()
 
     def check(self, triples: Sequence[ox.Triple], root: str, shape: str, pointer: Pointer | None = None) -> None:
@@ -63,18 +63,25 @@ class Validator:
         `shape` is the IRI of a node shape. `pointer(focus, path, value)` gives the JSON pointer of a wrong value; `path` is ""
         where a node is wrong as a whole. The `report` of the refusal is SHACL's own, as triples.
         """
-        shapes = self._shapes
-        judge = shapes.by_iri[shape]
-        conforms, raw = judge.validate(SHACLExecutor(), shapes.data_graph(triples), focus=[rdflib.URIRef(root)])
-        if not conforms:
-            _refuse(shapes, shapes.results(raw, root), raw, pointer or _nowhere)
+        verdict = self._ours.judged(triples, root, shape)
+        if self._operators:
+            verdict += self._theirs.judged_by_target(triples, root, self._naming)
+        if verdict.told:
+            _refuse(verdict, pointer or _nowhere)
 
     @property
-    def _shapes(self) -> "_Shapes":
-        if not hasattr(self._local, "shapes"):
-            self._local.shapes = _Shapes(self._parsed)
-        shapes: _Shapes = self._local.shapes
-        return shapes
+    def _ours(self) -> "_Shapes":
+        if not hasattr(self._local, "ours"):
+            self._local.ours = _Shapes(self._parsed, rdflib.URIRef)
+        ours: _Shapes = self._local.ours
+        return ours
+
+    @property
+    def _theirs(self) -> "_Shapes":
+        if not hasattr(self._local, "theirs"):
+            self._local.theirs = _Shapes(self._operators, rdflib.IdentifiedNode)
+        theirs: _Shapes = self._local.theirs
+        return theirs
 
     @cached_property
     def _parsed(self) -> tuple[ox.Quad, ...]:
@@ -86,10 +93,16 @@ def _nowhere(focus: str, path: str, value: object) -> str:
     return ""
 
 
-def _refuse(shapes: "_Shapes", results: Sequence["_Result"], raw: Sequence[RawResult], pointer: Pointer) -> NoReturn:
-    told = [_tell(result, pointer) for result in results[:MOST_TOLD]]
-    report = shapes.report(raw if len(raw) <= MOST_TOLD else [result.raw for result in results[:MOST_TOLD]])
-    raise ShapeViolation(_detail(told, len(results)), [one.violation for one in told], report)
+def _refuse(verdict: "_Verdict", pointer: Pointer) -> NoReturn:
+    told = [_tell(result, pointer) for result in verdict.told[:MOST_TOLD]]
+    reported = verdict.raw if len(verdict.raw) <= MOST_TOLD else [result.raw for result in verdict.told[:MOST_TOLD]]
+    raise ShapeViolation(_detail(told, len(verdict.told)), [one.violation for one in told], report(reported))
+
+
+def merged_reports(reports: Sequence[Sequence[ox.Triple]]) -> list[ox.Triple]:
+    """Several reports of SHACL as one."""
+    top = reports[0][0].subject
+    return [ox.Triple(top if s == report[0].subject else s, p, o) for report in reports for s, p, o in report]
 
 
 # --- the shapes of one thread -----------------------------------------------------------------------------------------
@@ -97,7 +110,10 @@ def _refuse(shapes: "_Shapes", results: Sequence["_Result"], raw: Sequence[RawRe
 
 @dataclass(frozen=True)
 class _Result:
-    """A result of pySHACL. `place`: fragment of the focus, "" for the root; `order`: place of its shape among the others."""
+    """
+    A result of pySHACL. `place`: fragment of the focus, "" for the root; `order`: place of its shape among the others. `path` is ""
+    where the wrong value has no property of its own.
+    """
 
     raw: RawResult
     focus: Node
@@ -109,23 +125,51 @@ class _Result:
     order: int
 
 
-class _Shapes:
-    """The parsed shapes, and what they look at."""
+@dataclass(frozen=True)
+class _Verdict:
+    """What is wrong: all that pySHACL found, and of that what is told."""
 
-    def __init__(self, statements: Iterable[ox.Quad]) -> None:
-        graph = _Statements((_term(one.subject), _term(one.predicate), _shape_value(one)) for one in statements)
-        self._graph = _ShapesGraph(graph)
-        self.by_iri = {str(shape.node): shape for shape in self._graph.shapes}
+    raw: list[RawResult]
+    told: list[_Result]
+
+    def __add__(self, other: "_Verdict") -> "_Verdict":
+        return _Verdict(self.raw + other.raw, self.told + other.told)
+
+
+class _Shapes:
+    """The parsed shapes, and what they look at. `judged_nodes`: the sort of nodes of which something may be told."""
+
+    def __init__(self, statements: Iterable[ox.Quad], judged_nodes: type[Node]) -> None:
+        self._judged_nodes = judged_nodes
+        graph = Statements((from_ox(one.subject), from_ox(one.predicate), shape_value(one)) for one in statements)
+        self._shapes = Shapes(graph)
+        self._classes = [(lower, RDFS.subClassOf, upper) for lower, upper in graph.subject_objects(RDFS.subClassOf)]
         self._looked_at = frozenset(str(term) for term in _predicates_looked_at(graph))
         self._orders = {str(shape): int(str(order)) for shape, order in graph.subject_objects(SH.order)}
         self._compared = {str(graph.value(shape, SH.path)): str(other) for shape, other in _comparisons(graph)}
         self._comparable = frozenset((*self._compared.keys(), *self._compared.values()))
         self._most = _highest_counts(graph)
 
+    def judged(self, triples: Iterable[ox.Triple], root: str, shape: str) -> _Verdict:
+        """What the shape has to say of the root. Raises KeyError when there is no such shape."""
+        data = self.data_graph(triples)
+        return self._verdict(self._shapes.judge(shape, data, [rdflib.URIRef(root)]), data, root)
+
+    def judged_by_target(self, triples: Iterable[ox.Triple], root: str, naming: Naming | None) -> _Verdict:
+        """What the shapes have to say of the nodes that they are about. Other resources than the root are judged where they are."""
+        data = Statements((from_ox(one.subject), from_ox(one.predicate), self._value(one)) for one in triples if not _is_hierarchy(one))
+        for statement in self._classes:
+            data.add(statement)
+
+        def is_elsewhere(node: Node) -> bool:
+            return str(node) != root and (naming is not None and naming.identifier(str(node)) is not None)
+
+        return self._verdict(self._shapes.judge_targets(data, is_elsewhere), data, root)
+
     def data_graph(self, triples: Iterable[ox.Triple]) -> rdflib.Graph:
         """The statements that a shape can look at, in rdflib's terms. Where there are too many values, one too many is kept."""
         looked_at = self._without_surplus(one for one in triples if self._is_looked_at(one))
-        return _Statements((_term(one.subject), _term(one.predicate), self._value(one)) for one in looked_at)
+        return Statements((from_ox(one.subject), from_ox(one.predicate), self._value(one)) for one in looked_at)
 
     def _without_surplus(self, triples: Iterable[ox.Triple]) -> Iterator[ox.Triple]:
         seen: Counter[tuple[str, str]] = Counter()
@@ -142,45 +186,60 @@ class _Shapes:
         """pySHACL raises when it is to compare a blank node, where SHACL says that it cannot be compared; for an IRI it does say so."""
         if isinstance(triple.object, ox.BlankNode) and triple.predicate.value in self._comparable:
             return rdflib.URIRef(str(triple.object))
-        value: Node = _term(triple.object)
+        value: Node = from_ox(triple.object)
         return value
 
-    def results(self, raw: Iterable[RawResult], root: str) -> list[_Result]:
+    def _verdict(self, raw: list[RawResult], data: rdflib.Graph, root: str) -> _Verdict:
         """
-        The results, one for each focus, path and message: those of the root first, then part by part, each in the order of the shape.
+        What is told: the results, one for each focus, path and message: those of the root first, then part by part, each in the order
+        of the shape.
 
         Left out is what only repeats another: a comparison with a value that is wrong in itself, and what a value lacks that should be
-        a node and is none.
+        a node and is none. What is only a warning or a remark refuses nothing.
         """
-        found = sorted((one for one in (self._result(each, root) for each in raw) if isinstance(one.focus, rdflib.URIRef)), key=_rank)
+        found = sorted((one for one in (self._result(each, root) for each in raw) if one is not None), key=_rank)
         unique = {(one.focus, one.path, one.message): one for one in reversed(found)}
         wrong = {(one.focus, one.path) for one in found if one.component not in _COMPARISONS}
-        return [one for one in found if unique.get((one.focus, one.path, one.message)) is one and not self._only_repeats(one, wrong)]
+        told = [one for one in found if unique.get((one.focus, one.path, one.message)) is one and not self._only_repeats(one, wrong)]
+        return _Verdict(raw, [self._blamed(one, data) for one in told])
 
     def _only_repeats(self, result: _Result, wrong: set[tuple[Node, str]]) -> bool:
         if result.component not in _COMPARISONS:
             return False
-        return any((result.focus, path) in wrong for path in (result.path, self._compared[result.path]))
+        return any((result.focus, path) in wrong for path in (result.path, self._compared.get(result.path, "")))
 
-    def _result(self, raw: RawResult, root: str) -> _Result:
+    def _blamed(self, result: _Result, data: rdflib.Graph) -> _Result:
+        """What is not before another value is told of that other one: it is the end that is wrong, and not the start."""
+        other = self._compared.get(result.path) if result.component == str(SH.LessThanConstraintComponent) else None
+        if other is None:
+            return result
+        return replace(result, path=other, value=next(iter(data.objects(result.focus, rdflib.URIRef(other))), None))
+
+    def _result(self, raw: RawResult, root: str) -> _Result | None:
+        """None for what is said of another sort of node, and for what its shape says is no violation."""
         _, node, triples = raw
-        said = {predicate: _without_graph(value) for subject, predicate, value in triples if subject is node}
-        focus = said[SH.focusNode]
+        said = {predicate: without_graph(value) for subject, predicate, value in triples if subject is node}
+        focus, path = said[SH.focusNode], said.get(SH.resultPath)
+        if not isinstance(focus, self._judged_nodes) or said[SH.resultSeverity] in _HARMLESS:
+            return None
         return _Result(
             raw=raw,
             focus=focus,
             place="" if str(focus) == root else str(focus).rpartition("#")[2],
-            path=str(said.get(SH.resultPath, "")),
+            path=str(path) if isinstance(path, rdflib.URIRef) else "",
             value=said.get(SH.value),
             message=str(said[SH.resultMessage]),
             component=str(said[SH.sourceConstraintComponent]),
             order=self._orders.get(str(said[SH.sourceShape]), 0),
         )
 
-    def report(self, raw: Sequence[RawResult]) -> tuple[ox.Triple, ...]:
-        """The SHACL validation report."""
-        graph, _ = ReportWriter.create_validation_report(self._graph, False, list(raw))
-        return tuple(ox.Triple(_ox_term(s), _ox_term(p), _ox_term(o)) for s, p, o in graph)
+
+_HARMLESS = (SH.Warning, SH.Info)
+
+
+def _is_hierarchy(triple: ox.Triple) -> bool:
+    """What is a subclass of what is not for the sender to say."""
+    return triple.predicate.value == str(RDFS.subClassOf)
 
 
 _COMPARISONS = {str(SH.LessThanConstraintComponent), str(SH.LessThanOrEqualsConstraintComponent)}
@@ -217,10 +276,6 @@ def _comparisons(graph: rdflib.Graph) -> Iterator[tuple[Node, Node]]:
     yield from graph.subject_objects(SH.lessThanOrEquals)
 
 
-def _without_graph(value: Any) -> Any:
-    return value[1] if isinstance(value, tuple) else value
-
-
 def _rank(result: _Result) -> tuple[Any, ...]:
     """Of those that say the same the one that counts comes first, then the least value."""
     told_once = (result.component != str(SH.MaxCountConstraintComponent), result.component, str(result.value))
@@ -245,7 +300,9 @@ class _Told:
 
 def _tell(result: _Result, pointer: Pointer) -> _Told:
     value = _json_value(result.value)
-    violation = Violation(pointer(str(result.focus), result.path, value), result.path, _shortened(value), result.message)
+    focus = f"_:{result.focus}" if isinstance(result.focus, rdflib.BNode) else str(result.focus)
+    place = pointer(focus, result.path, value)
+    violation = Violation(place, result.path, _shortened(value), result.message, focus)
     return _Told(violation, _place(result, violation.pointer) + result.message + _but(result, violation.value))
 
 
@@ -311,183 +368,3 @@ _NATIVE: dict[str, Callable[[str], Any]] = {
 
 def _shortened(value: Any) -> Any:
     return value[:LONGEST_VALUE] + "…" if isinstance(value, str) and len(value) > LONGEST_VALUE else value
-
-
-# --- terms ------------------------------------------------------------------------------------------------------------
-
-
-class _Statements(rdflib.Graph):
-    """
-    A graph that answers by subject from plain dictionaries. pySHACL asks nothing else, some hundred times a check, and
-    rdflib's own store works out the contexts of each answer.
-    """
-
-    def __init__(self, triples: Iterable[Statement]) -> None:
-        super().__init__(bind_namespaces="none")
-        self.namespace_manager = _NoPrefixes()  # type: ignore[assignment]
-        self._about: dict[Node, dict[Node, dict[Node, None]]] = {}
-        for triple in triples:
-            self.add(triple)
-
-    def add(self, triple: Statement) -> "_Statements":
-        subject, predicate, value = triple
-        self._about.setdefault(subject, {}).setdefault(predicate, {})[value] = None
-        return self
-
-    def objects(self, subject: Any = None, predicate: Any = None, unique: bool = False) -> Iterator[Node]:  # type: ignore[override]
-        if subject is None or predicate is None:
-            return super().objects(subject, predicate, unique)
-        return iter(self._about.get(subject, _NOTHING).get(predicate, _NOTHING))
-
-    def triples(self, triple: tuple[Any, Any, Any]) -> Iterator[Statement]:  # type: ignore[override]
-        subject, predicate, value = triple
-        for one in [subject] if subject is not None else list(self._about):
-            said = self._about.get(one, _NOTHING)
-            for property_ in [predicate] if predicate is not None else list(said):
-                yield from ((one, property_, found) for found in said.get(property_, _NOTHING) if value is None or found == value)
-
-
-_NOTHING: dict[Any, Any] = {}
-
-
-class _NoPrefixes:
-    """In place of rdflib's namespace manager: pySHACL writes a text for each result, and nobody reads it."""
-
-    def bind(self, *_: Any, **__: Any) -> None:
-        """Forgets the prefix."""
-
-    def normalizeUri(self, iri: str) -> str:
-        return f"<{iri}>"
-
-    def namespaces(self) -> Iterator[tuple[str, str]]:
-        return iter(())
-
-
-class _ShapesGraph(ShapesGraph):
-    """
-    pySHACL's shapes, which it asks for what is said of a shape in order to find the constraints: it compares every property with its
-    forty parameters, one after the other. It is told of constraints alone.
-    """
-
-    def __init__(self, graph: rdflib.Graph) -> None:
-        super().__init__(graph)
-        self._constraints: dict[Node, list[tuple[Node, Node]]] = {}
-        for shape, property_, value in graph.triples((None, None, None)):
-            if property_ in CONSTRAINT_PARAMETERS_MAP:
-                self._constraints.setdefault(shape, []).append((property_, value))
-
-    def predicate_objects(self, subject: Node) -> list[tuple[Node, Node]]:
-        return self._constraints.get(subject, [])
-
-
-def _shape_value(statement: ox.Quad) -> Node:
-    """XPath's `$`, which SHACL's patterns are written with, is the very end; Python's would let one more line feed pass."""
-    term: Node = _term(statement.object)
-    if statement.predicate.value == str(SH.pattern) and str(term).endswith("$"):
-        return rdflib.Literal(str(term).removesuffix("$") + r"\Z")
-    return term
-
-
-def _term(term: Any) -> Any:
-    if isinstance(term, ox.NamedNode):
-        return rdflib.URIRef(term.value)
-    if isinstance(term, ox.BlankNode):
-        return rdflib.BNode(term.value)
-    return _literal(term)
-
-
-def _literal(literal: ox.Literal) -> rdflib.Literal:
-    if literal.language is not None:
-        return _Literal(literal.value, lang=literal.language)
-    datatype = literal.datatype.value
-    if datatype == vocab.STRING:
-        return _Literal(literal.value)
-    is_well_formed = _WELL_FORMED.get(datatype)
-    if is_well_formed is None or not is_well_formed(literal.value):
-        return _Unread(literal.value, datatype, is_ill_typed=is_well_formed is not None)
-    return _Literal(literal.value, datatype=rdflib.URIRef(datatype), normalize=False)
-
-
-class _Literal(rdflib.Literal):
-    """A literal that is not before one with which it cannot be compared; rdflib raises there, and pySHACL lets it."""
-
-    __slots__ = ()
-
-    def __lt__(self, other: Any) -> bool:
-        return super().__lt__(other) is True
-
-    def __le__(self, other: Any) -> bool:
-        return super().__le__(other) is True
-
-
-class _Unread(_Literal):
-    """A literal whose value rdflib does not work out: it would log what it cannot read, and read XML and HTML as documents."""
-
-    __slots__ = ()
-
-    def __new__(cls, text: str, datatype: str, is_ill_typed: bool) -> "_Unread":
-        literal: _Unread = super().__new__(cls, text)
-        literal._datatype = rdflib.URIRef(datatype)
-        literal._value = None
-        literal._ill_typed = is_ill_typed
-        return literal
-
-
-_INTEGER = re.compile(r"[+-]?[0-9]{1,400}")
-_DATE_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})?")
-_DURATION = re.compile(r"-?P(?=.)([0-9]+Y)?([0-9]+M)?([0-9]+D)?(T(?=.)([0-9]+H)?([0-9]+M)?([0-9]+(\.[0-9]+)?S)?)?")
-
-
-def _is_integer(text: str) -> bool:
-    """Python's int takes more: underscores, blanks around, digits of every script."""
-    return _INTEGER.fullmatch(text) is not None
-
-
-def _is_date_time(text: str) -> bool:
-    """Python's fromisoformat takes more: weeks, dates alone, times without seconds."""
-    return _DATE_TIME.fullmatch(text) is not None and _is_in_calendar(text)
-
-
-def _is_in_calendar(text: str) -> bool:
-    try:
-        datetime.fromisoformat(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _is_duration(text: str) -> bool:
-    return _DURATION.fullmatch(text) is not None and len(text) <= 100
-
-
-def _is_json(text: str) -> bool:
-    try:
-        orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return False
-    return True
-
-
-_WELL_FORMED: dict[str, Callable[[str], bool]] = {
-    vocab.INTEGER: _is_integer,
-    vocab.BOOLEAN: {"true", "false", "1", "0"}.__contains__,
-    vocab.DATE_TIME: _is_date_time,
-    vocab.DURATION: _is_duration,
-    vocab.JSON_LITERAL: _is_json,
-}
-"""Datatypes that a shape asks for → whether a text is one. A shape that asked for another one would refuse every value of it."""
-
-
-def _ox_term(node: Any) -> Any:
-    if isinstance(node, rdflib.Literal):
-        return _ox_literal(node)
-    text = str(node)
-    if isinstance(node, rdflib.BNode) or text.startswith("_:"):
-        return ox.BlankNode(text.removeprefix("_:"))
-    return ox.NamedNode(text)
-
-
-def _ox_literal(literal: rdflib.Literal) -> ox.Literal:
-    if literal.language is not None:
-        return ox.Literal(str(literal), language=literal.language)
-    return ox.Literal(str(literal), datatype=ox.NamedNode(str(literal.datatype or XSD.string)))

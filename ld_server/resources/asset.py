@@ -6,7 +6,7 @@ from ld_server.domain.commands import CreateAsset
 from ld_server.domain.scopes import Scope
 from ld_server.rdf import vocab
 from ld_server.rdf.adoption import Frame, Reference
-from ld_server.resources.kind import Document, Filter, Kind, identifier_of
+from ld_server.resources.kind import Document, Filter, Kind, Sort, findable, identifier_of, instant, stamps, text_search
 
 KEYS = (
     "isVariantOf", "assetTag", "serialNumber", "name", "description", "status", "location", "assignedTo",
@@ -42,6 +42,8 @@ def index_row(document: Document) -> dict[str, Any]:
         "assigned_to": document.get("assignedTo"),
         "mesh_node_id": document.get("meshNodeId"),
         "wireguard_hostname": document.get("wireguardHostname"),
+        "search_text": findable(document.get("assetTag"), document.get("serialNumber"), document.get("name")),
+        **stamps(document),
     }
 
 
@@ -62,11 +64,21 @@ ASSET = Kind(
     label=label,
     create_scope=Scope.CATALOG_ADMIN,
     keys=KEYS,
+    columns=("isVariantOf", "status", "location", "serialNumber", "assignedTo"),
     filters={
         "itemTypeId": Filter("item_type", read=identifier_of("itemType"), description="Units of this item type."),
         "status": Filter("status", description="State of the unit.", allowed=("available", "maintenance", "hold", "retired", "lost")),
         "location": Filter("location", description="Exact location."),
         "assetTag": Filter("asset_tag", description="Exact asset tag."),
         "serialNumber": Filter("serial_number", description="Exact serial number."),
+        "q": text_search("assetTag, serialNumber and name"),
+    },
+    sorts={
+        "assetTag": Sort("asset_tag"),
+        "serialNumber": Sort("serial_number"),
+        "status": Sort("status"),
+        "location": Sort("location"),
+        "createdAt": Sort("created_at", instant),
+        "updatedAt": Sort("updated_at", instant),
     },
 )

@@ -7,7 +7,7 @@ from ld_server.domain.duration import seconds
 from ld_server.domain.scopes import Scope
 from ld_server.rdf import vocab
 from ld_server.rdf.adoption import Frame
-from ld_server.resources.kind import Document, Filter, Kind, boolean
+from ld_server.resources.kind import Document, Filter, Kind, Sort, boolean, findable, instant, stamps, text_search
 
 KEYS = (
     "code", "name", "description", "kind", "isActive", "capacityRule", "turnaroundBefore", "turnaroundAfter",
@@ -40,6 +40,8 @@ def index_row(document: Document) -> dict[str, Any]:
         "capacity_rule": document.get("capacityRule"),
         "turnaround_before_seconds": seconds(document.get("turnaroundBefore", "PT0S")),
         "turnaround_after_seconds": seconds(document.get("turnaroundAfter", "PT0S")),
+        "search_text": findable(document["code"], document["name"]),
+        **stamps(document),
     }
 
 
@@ -55,9 +57,18 @@ ITEM_TYPE = Kind(
     label=lambda document: str(document["name"]),
     create_scope=Scope.CATALOG_ADMIN,
     keys=KEYS,
+    columns=("code", "kind", "isActive", "turnaroundBefore", "turnaroundAfter"),
     filters={
         "code": Filter("code", description="Exact code."),
         "kind": Filter("kind", description="Kind of item.", allowed=("serialized", "fungible", "kit")),
         "isActive": Filter("is_active", read=boolean, description="Whether it can be reserved."),
+        "q": text_search("code and name"),
+    },
+    sorts={
+        "code": Sort("code"),
+        "name": Sort("name"),
+        "kind": Sort("kind"),
+        "createdAt": Sort("created_at", instant),
+        "updatedAt": Sort("updated_at", instant),
     },
 )

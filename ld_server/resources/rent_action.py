@@ -9,13 +9,14 @@ from typing import Any
 
 from pyoxigraph import BlankNode, Literal, NamedNode
 
-from ld_server.domain.commands import CreateReservation
-from ld_server.domain.errors import ShapeViolation, Violation
+from ld_server.domain.commands import ChangeReservation, CreateReservation
 from ld_server.domain.scopes import Scope
 from ld_server.domain.status import Status
 from ld_server.rdf import vocab
-from ld_server.rdf.adoption import Draft, Frame, Node, Reference, Term
-from ld_server.resources.kind import Document, Filter, Kind, instant
+from ld_server.rdf.adoption import Draft, Frame, Reference, Term
+from ld_server.resources.kind import Document, Filter, Kind, Sort, findable, identifier_of, instant, stamps, text_search
+from ld_server.resources.lines import arrange_lines
+from ld_server.resources.parts import iri, name_parts, part, refuse
 
 KEYS = (
     "status", "actionStatus", "startTime", "endTime", "isAsap", "priority", "agent", "object", "requestedQuantity", "allocatedQuantity",
@@ -39,35 +40,35 @@ def arrange(draft: Draft) -> None:
 
 
 def _arrange_agent(draft: Draft) -> None:
-    part = _part(draft, "agent")
-    draft.pointers[part.value] = "/agent"
+    own = part(draft, "agent")
+    draft.pointers[own.value] = "/agent"
     for triple in draft.of(draft.root):
         if triple.predicate.value == vocab.AGENT:
-            _arrange_one_agent(draft, triple.object, part)
+            _arrange_one_agent(draft, triple.object, own)
 
 
-def _arrange_one_agent(draft: Draft, agent: Term, part: NamedNode) -> None:
+def _arrange_one_agent(draft: Draft, agent: Term, own: NamedNode) -> None:
     if isinstance(agent, Literal):
         draft.remove(draft.root, vocab.AGENT)
-        draft.say(draft.root, vocab.AGENT, part)
-        draft.say(part, vocab.IDENTIFIER, agent)
+        draft.say(draft.root, vocab.AGENT, own)
+        draft.say(own, vocab.IDENTIFIER, agent)
     elif len(draft.values(draft.root, vocab.AGENT)) == 1 and _is_own(draft, agent):
-        draft.rename({agent: part})
+        draft.rename({agent: own})
     elif _bare_name(draft, agent):
-        draft.rename({agent: part})
-        draft.say(part, vocab.IDENTIFIER, Literal(_bare_name(draft, agent)))
-    if draft.of(part) and not draft.values(part, vocab.TYPE):
-        draft.say(part, vocab.TYPE, NamedNode(vocab.PERSON))
+        draft.rename({agent: own})
+        draft.say(own, vocab.IDENTIFIER, Literal(_bare_name(draft, agent)))
+    if draft.of(own) and not draft.values(own, vocab.TYPE):
+        draft.say(own, vocab.TYPE, NamedNode(vocab.PERSON))
 
 
 def _is_own(draft: Draft, node: Term) -> bool:
     """A blank node, or a fragment of the reservation: a node that has no name of its own in the world."""
-    return isinstance(node, BlankNode) or (isinstance(node, NamedNode) and node.value.startswith(_iri(draft) + "#"))
+    return isinstance(node, BlankNode) or (isinstance(node, NamedNode) and node.value.startswith(iri(draft) + "#"))
 
 
 def _bare_name(draft: Draft, agent: Term) -> str:
     """What was written as a relative IRI, `{"@id": "alice"}`, and has become one of our collection's; empty when it was not."""
-    collection = _iri(draft).rpartition("/")[0] + "/"
+    collection = iri(draft).rpartition("/")[0] + "/"
     is_relative = isinstance(agent, NamedNode) and agent.value.startswith(collection) and not draft.of(agent)
     return agent.value.removeprefix(collection) if is_relative and isinstance(agent, NamedNode) else ""
 
@@ -77,8 +78,8 @@ def _make_single_line(draft: Draft) -> None:
     if not objects and not quantities:
         return
     if len(objects) > 1:
-        _refuse("/object", vocab.OBJECT, None, "several objects need lineItems, each with its own requestedQuantity")
-    line = _part(draft, "line-1")
+        refuse("/object", vocab.OBJECT, None, "several objects need lineItems, each with its own requestedQuantity")
+    line = part(draft, "line-1")
     draft.say(draft.root, vocab.LINE_ITEMS, line)
     draft.say(line, vocab.TYPE, NamedNode(vocab.LINE_ITEM))
     for predicate in (vocab.OBJECT, vocab.REQUESTED_QUANTITY):
@@ -92,11 +93,11 @@ def _refuse_contradiction(draft: Draft) -> None:
     lines = draft.values(draft.root, vocab.LINE_ITEMS)
     objects = set(draft.values(draft.root, vocab.OBJECT))
     if objects and objects != {value for line in lines for value in draft.values(line, vocab.OBJECT)}:
-        _refuse("/object", vocab.OBJECT, None, "object and lineItems name different things; leave out object")
+        refuse("/object", vocab.OBJECT, None, "object and lineItems name different things; leave out object")
     total = draft.values(draft.root, vocab.REQUESTED_QUANTITY)
     quantities = [value for line in lines for value in draft.values(line, vocab.REQUESTED_QUANTITY)]
     if total and (len(total) > 1 or _whole(total[0]) != sum(map(_whole, quantities))):
-        _refuse("/requestedQuantity", vocab.REQUESTED_QUANTITY, None, "requestedQuantity is not the sum of the lineItems; leave it out")
+        refuse("/requestedQuantity", vocab.REQUESTED_QUANTITY, None, "requestedQuantity is not the sum of the lineItems; leave it out")
 
 
 def _whole(value: Term) -> int:
@@ -104,39 +105,15 @@ def _whole(value: Term) -> int:
 
 
 def _name_lines(draft: Draft) -> None:
-    lines: list[Node] = [line for line in draft.values(draft.root, vocab.LINE_ITEMS) if not isinstance(line, Literal)]
-    names = {line: _part(draft, f"line-{number}") for number, line in enumerate(lines, start=1)}
-    _refuse_taken(draft, {name for line, name in names.items()} - set(lines))
-    draft.rename(dict(names))
-    for position, name in enumerate(names.values()):
-        draft.remove(name, vocab.ALLOCATED_QUANTITY)
-        draft.say(name, vocab.TYPE, NamedNode(vocab.LINE_ITEM))
-        draft.pointers[name.value] = f"/lineItems/{position}"
-
-
-def _refuse_taken(draft: Draft, names: set[NamedNode]) -> None:
-    for name in names:
-        if draft.of(name):
-            _refuse("/lineItems", vocab.LINE_ITEMS, name.value, "#line-N names lines only")
-
-
-def _refuse(pointer: str, path: str, value: Any, message: str) -> None:
-    raise ShapeViolation(message[0].upper() + message[1:] + ".", [Violation(pointer, path, value, message)])
-
-
-def _part(draft: Draft, fragment: str) -> NamedNode:
-    return NamedNode(f"{_iri(draft)}#{fragment}")
-
-
-def _iri(draft: Draft) -> str:
-    return draft.root.value if isinstance(draft.root, NamedNode) else str(draft.root)
+    for line in name_parts(draft, vocab.LINE_ITEMS, "line", vocab.LINE_ITEM, "lineItems"):
+        draft.remove(line, vocab.ALLOCATED_QUANTITY)
 
 
 def to_create(document: Document) -> CreateReservation:
     """The command that makes this reservation. Raises ShapeViolation for a status that only a step can give."""
     status = document.get("status", "pending")
     if status not in ("draft", "pending"):
-        _refuse("/status", vocab.STATUS, status, "status of a new reservation is draft or pending; the rest is reached by its steps")
+        refuse("/status", vocab.STATUS, status, "status of a new reservation is draft or pending; the rest is reached by its steps")
     return CreateReservation(document)
 
 
@@ -148,6 +125,7 @@ def requester(document: Document) -> str:
 
 def index_row(document: Document) -> dict[str, Any]:
     """The typed columns of `rent_actions`."""
+    agent = document["agent"]
     return {
         "identifier": document["identifier"],
         "status": document["status"],
@@ -160,6 +138,8 @@ def index_row(document: Document) -> dict[str, Any]:
         "external_ref": document.get("externalRef"),
         "created_by": document.get("createdBy"),
         "approved_by": document.get("approvedBy"),
+        "search_text": findable(document.get("description"), requester(document), agent.get("name"), document.get("externalRef")),
+        **stamps(document),
     }
 
 
@@ -196,6 +176,7 @@ RENT_ACTION = Kind(
     label=lambda document: str(document["identifier"]),
     create_scope=Scope.PLANNER,
     keys=KEYS,
+    columns=("purpose", "status", "startTime", "endTime", "agent", "object", "requestedQuantity"),
     filters={
         "status": Filter("status", description="State of the reservation.", allowed=tuple(Status)),
         "startFrom": Filter("start_time", ">=", instant, "Reservations that start at this instant or later."),
@@ -204,5 +185,19 @@ RENT_ACTION = Kind(
         "externalSource": Filter("external_source", description="The system it came from."),
         "requester": Filter("requester", description="Identifier of the agent."),
         "priority": Filter("priority", description="Priority.", allowed=("low", "normal", "high", "urgent")),
+        "itemTypeId": Filter("identifier", "has a line for", identifier_of("itemType"), "Reservations with a line for this item type."),
+        "q": text_search("description, requester and externalRef"),
     },
+    sorts={
+        "startTime": Sort("start_time", instant),
+        "endTime": Sort("end_time", instant),
+        "status": Sort("status"),
+        "requester": Sort("requester"),
+        "externalRef": Sort("external_ref"),
+        "createdAt": Sort("created_at", instant),
+        "updatedAt": Sort("updated_at", instant),
+    },
+    to_change=ChangeReservation,
+    fixed={"status": "status is changed by the steps of the reservation, such as submit and cancel"},
+    arrange_patched=arrange_lines,
 )  # fmt: skip

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ld_server.domain import commands
-from ld_server.domain.commands import Command
-from ld_server.services import catalog, reservations
+from ld_server.domain.commands import Command, CreateMany
+from ld_server.services import catalog, changes, many, reservations
 from ld_server.services.occasion import Occasion
 from relational.documents import Head
 from relational.unit_of_work import UnitOfWork
@@ -13,7 +13,11 @@ from relational.unit_of_work import UnitOfWork
 HANDLERS: Mapping[type[Command], Callable[[UnitOfWork, Any, Occasion], Head]] = {
     commands.CreateItemType: catalog.create_item_type,
     commands.CreateAsset: catalog.create_asset,
+    commands.CreateStockPool: catalog.create_stock_pool,
+    commands.CreateKitTemplate: catalog.create_kit_template,
     commands.CreateReservation: reservations.create,
+    commands.ChangeCatalogEntry: changes.change_entry,
+    commands.ChangeReservation: reservations.change,
     commands.SubmitReservation: reservations.submit,
     commands.ApproveReservation: reservations.approve,
     commands.RejectReservation: reservations.reject,
@@ -24,3 +28,8 @@ HANDLERS: Mapping[type[Command], Callable[[UnitOfWork, Any, Occasion], Head]] = 
 def handle(uow: UnitOfWork, command: Command, occasion: Occasion) -> Head:
     """Carry out a command in the transaction of `uow`, and give the resource as it is then. Raises refusals; the caller rolls back."""
     return HANDLERS[type(command)](uow, command, occasion)
+
+
+def handle_many(uow: UnitOfWork, command: CreateMany, occasion: Occasion) -> list[Head]:
+    """The same for many creations. Raises ResourcesRefused; the caller rolls back."""
+    return many.create(command.creations, lambda creation: handle(uow, creation, occasion))

@@ -1,6 +1,6 @@
 """References to other resources: they must exist and be of the right kind, and are echoed with their name."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,24 +22,24 @@ class Pointing:
     identifier: str
 
 
-def resolve(uow: UnitOfWork, pointings: Iterable[Pointing], kind: Kind) -> dict[str, Document]:
+def resolve(uow: UnitOfWork, pointings: Iterable[Pointing], *kinds: Kind) -> dict[str, Document]:
     """
     The documents that are referred to, by identifier.
 
-    Raises UnknownReference, which names the first place whose resource does not exist or is not of this kind.
+    Raises UnknownReference, which names the first place whose resource does not exist or is of none of these kinds.
     """
     places = tuple(pointings)
     heads = uow.documents.heads(place.identifier for place in places)
     for place in places:
-        _refuse_unknown(place, heads.get(place.identifier), kind)
+        _refuse_unknown(place, heads.get(place.identifier), kinds)
     return {identifier: orjson.loads(head.body) for identifier, head in heads.items()}
 
 
-def _refuse_unknown(place: Pointing, head: Head | None, kind: Kind) -> None:
+def _refuse_unknown(place: Pointing, head: Head | None, kinds: Sequence[Kind]) -> None:
     if head is None:
         raise unknown(place, f"{place.identifier} does not exist")
-    if head.kind != kind.name:
-        raise unknown(place, f"{place.identifier} is no {kind.frame.name}")
+    if head.kind not in [kind.name for kind in kinds]:
+        raise unknown(place, f"{place.identifier} is no {' and no '.join(kind.frame.name for kind in kinds)}")
 
 
 def unknown(place: Pointing, why: str) -> UnknownReference:

@@ -1,18 +1,18 @@
 """The life of a reservation: asked for, handed in, approved with concrete units, rejected, cancelled."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
 import orjson
 
-from ld_server.domain.allocation import Demand, LinePlan, Policy, Supply, plan, wanted
-from ld_server.domain.capacity import Capacity
+from ld_server.domain.allocation import Demand, LinePlan, Policy, Supply, plan, replan, wanted
 from ld_server.domain.commands import (
     ApproveReservation,
     CancelReservation,
+    ChangeReservation,
     CreateReservation,
     Document,
     RejectReservation,
@@ -20,17 +20,19 @@ from ld_server.domain.commands import (
     SubmitReservation,
 )
 from ld_server.domain.duration import seconds
-from ld_server.domain.errors import InsufficientAvailability, NotFound, Stale
-from ld_server.domain.status import ACTION_STATUS, BLOCKING, AllocationStatus, Priority, Status, Step, after
+from ld_server.domain.errors import InsufficientAvailability, TransitionRefused
+from ld_server.domain.status import ACTION_STATUS, BLOCKING, TRANSITIONS, AllocationStatus, Priority, Status, Step, after
 from ld_server.domain.window import Turnaround, Window
 from ld_server.resources.asset import ASSET
 from ld_server.resources.item_type import ITEM_TYPE
-from ld_server.resources.kind import instant, written
+from ld_server.resources.kind import instant, is_same
 from ld_server.resources.rent_action import RENT_ACTION
-from ld_server.services import recording, references
+from ld_server.services import obstacles, recording, references, supply
+from ld_server.services.obstacles import LOOKED_AT_IN_THE_WAY
 from ld_server.services.occasion import Occasion
+from ld_server.services.opening import opened, says_the_same
 from ld_server.services.references import Pointing
-from relational.allocations import AllocationRow, Blocking
+from relational.allocations import AllocationRow
 from relational.documents import Head
 from relational.index import number_of
 from relational.unit_of_work import UnitOfWork
@@ -43,11 +45,6 @@ _TOLD: Mapping[Step, str] = {
 }
 _STAMPED: Mapping[Step, str] = {Step.APPROVE: "approvedAt", Step.REJECT: "rejectedAt", Step.CANCEL: "cancelledAt"}
 
-NAMED_IN_THE_WAY = 20
-"""Most reservations that a refusal names for one line."""
-LOOKED_AT_IN_THE_WAY = 200
-"""Most allocations that are looked at to find them."""
-
 
 def create(uow: UnitOfWork, command: CreateReservation, occasion: Occasion) -> Head:
     """Take a reservation in. Raises UnknownReference for an item type that does not exist or is not active."""
@@ -56,6 +53,28 @@ def create(uow: UnitOfWork, command: CreateReservation, occasion: Occasion) -> H
     number = uow.documents.next_number(RENT_ACTION.name)
     document = _begun(recording.named(command.document, RENT_ACTION, number, occasion), items, occasion)
     return recording.add(uow, RENT_ACTION, number, document, ["rentAction.created"], occasion)
+
+
+def change(uow: UnitOfWork, command: ChangeReservation, occasion: Occasion) -> Head:
+    """
+    Give a reservation that has not ended another state; a document that says nothing new changes nothing.
+
+    One that is approved is planned anew when it asks for something else, or for another time: it keeps the units that it can
+    keep, gets others for the rest, and lets go of what it needs no more. Raises NotFound, Stale, TransitionRefused,
+    UnknownReference, InvalidParameter for a window that is none, and InsufficientAvailability where a line would miss more units
+    than it does now.
+    """
+    head = opened(uow, command.identifier, (RENT_ACTION,), command.expected)
+    before: Document = orjson.loads(head.body)
+    _refuse_ended(before)
+    _window(command.document)
+    changed = _with_allocations(_asked_for(command.document, _items(uow, command.document, before)), before["allocations"])
+    if says_the_same(before, changed, occasion.naming):
+        return head
+    planned = _planned_anew(uow, before, changed, occasion) if _needs_planning(before, changed) else changed
+    moved = not is_same(before["allocations"], planned["allocations"])
+    events = ["rentAction.updated", *(["rentAction.allocation.changed"] if moved else [])]
+    return recording.replace(uow, RENT_ACTION, head, before, planned, events, occasion)
 
 
 def submit(uow: UnitOfWork, command: SubmitReservation, occasion: Occasion) -> Head:
@@ -101,12 +120,13 @@ def cancel(uow: UnitOfWork, command: CancelReservation, occasion: Occasion) -> H
 # --- being asked for --------------------------------------------------------------------------------------------------
 
 
-def _items(uow: UnitOfWork, document: Document) -> dict[str, Document]:
-    """The item types that the lines ask for, all of them active."""
+def _items(uow: UnitOfWork, document: Document, before: Mapping[str, Any] | None = None) -> dict[str, Document]:
+    """The item types that the lines ask for. Those that they did not ask for `before` must be active."""
     places = [_pointing(position, line) for position, line in enumerate(document["lineItems"])]
     items = references.resolve(uow, places, ITEM_TYPE)
+    known = {line["object"]["identifier"] for line in (before or {}).get("lineItems", [])}
     for place in places:
-        if not items[place.identifier]["isActive"]:
+        if not items[place.identifier]["isActive"] and place.identifier not in known:
             raise references.unknown(place, f"{place.identifier} is not active and cannot be reserved")
     return items
 
@@ -118,21 +138,23 @@ def _pointing(position: int, line: Mapping[str, Any]) -> Pointing:
 def _begun(document: Document, items: Mapping[str, Document], occasion: Occasion) -> Document:
     """The document with everything that a new reservation has."""
     status = Status(document.get("status", Status.PENDING))
+    begun = {**_asked_for(document, items), "status": str(status), "actionStatus": ACTION_STATUS[status], "createdBy": occasion.principal}
+    return _with_allocations(begun, [])
+
+
+def _asked_for(document: Document, items: Mapping[str, Document]) -> Document:
+    """The document with what follows from its lines, and with what goes without saying."""
     echoes = {identifier: references.echo(item, ITEM_TYPE) for identifier, item in items.items()}
     lines = [{**line, "object": echoes[line["object"]["identifier"]]} for line in document["lineItems"]]
     objects = list({line["object"]["identifier"]: line["object"] for line in lines}.values())
-    begun = {
+    return {
         "isAsap": False,
         "priority": str(Priority.NORMAL),
         **document,
-        "status": str(status),
-        "actionStatus": ACTION_STATUS[status],
         "object": objects[0] if len(objects) == 1 else objects,
         "requestedQuantity": sum(line["requestedQuantity"] for line in lines),
         "lineItems": lines,
-        "createdBy": occasion.principal,
     }
-    return _with_allocations(begun, [])
 
 
 # --- steps ------------------------------------------------------------------------------------------------------------
@@ -140,11 +162,7 @@ def _begun(document: Document, items: Mapping[str, Document], occasion: Occasion
 
 def _opened(uow: UnitOfWork, command: ReservationStep, step: Step) -> tuple[Head, Document]:
     """The reservation, which nobody else changes until this transaction ends, and which can take the step."""
-    head = uow.documents.locked(command.identifier)
-    if head is None or head.kind != RENT_ACTION.name:
-        raise NotFound(f"There is no reservation {command.identifier}.")
-    if command.expected is not None and head.revision not in command.expected:
-        raise Stale(f"{head.identifier} has changed since it was read: it is at revision {head.revision} now.", resource=head.identifier)
+    head = opened(uow, command.identifier, (RENT_ACTION,), command.expected)
     document: Document = orjson.loads(head.body)
     after(Status(document["status"]), step)
     return head, document
@@ -190,12 +208,7 @@ def _turnaround(item_type: Document) -> Turnaround:
 
 def _free(uow: UnitOfWork, demands: Iterable[Demand], blocked: Mapping[str, Window]) -> dict[str, list[Supply]]:
     """Item type → free units, as many as are asked for. Only safe to act upon while the item types are held."""
-    return {item_type: _free_assets(uow, item_type, blocked[item_type], limit) for item_type, limit in wanted(demands).items()}
-
-
-def _free_assets(uow: UnitOfWork, item_type: str, window: Window, limit: int) -> list[Supply]:
-    units = uow.allocations.free_assets(item_type, window.start, window.end, limit)
-    return [Supply(unit.identifier, unit.label) for unit in units]
+    return {item_type: supply.free(uow, item_type, blocked[item_type], limit) for item_type, limit in wanted(demands).items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,13 +233,15 @@ def _promise(
 
 
 def _row(document: Document, promise: _Promise, window: Window, blocked: Window) -> AllocationRow:
+    source = promise.claim.source
+    is_asset = supply.kind_of(source) is ASSET
     return AllocationRow(
         number=promise.number,
         rent_action=document["identifier"],
         line=references.fragment(promise.demand.line),
         item_type=promise.demand.item_type,
-        asset=promise.claim.source,
-        stock_pool=None,
+        asset=source if is_asset else None,
+        stock_pool=None if is_asset else source,
         quantity=promise.claim.quantity,
         status=str(AllocationStatus.ALLOCATED),
         allocated_from=window.start,
@@ -237,13 +252,13 @@ def _row(document: Document, promise: _Promise, window: Window, blocked: Window)
 
 
 def _allocation(document: Document, promise: _Promise, occasion: Occasion) -> dict[str, Any]:
-    identifier, asset = f"alloc_{promise.number}", promise.claim.source
+    identifier, source = f"alloc_{promise.number}", promise.claim.source
     return {
         "@id": f"{document['@id']}#{identifier}",
         "@type": "Allocation",
         "identifier": identifier,
         "forLine": {"@id": promise.demand.line},
-        "asset": {"@id": occasion.naming.iri(asset), "@type": ASSET.subject_type, "identifier": asset, "name": promise.claim.label},
+        supply.kind_of(source).name: supply.echo(source, promise.claim.label, occasion),
         "quantity": promise.claim.quantity,
         "status": str(AllocationStatus.ALLOCATED),
         "allocatedFrom": document["startTime"],
@@ -253,11 +268,9 @@ def _allocation(document: Document, promise: _Promise, occasion: Occasion) -> di
 
 def _freed(uow: UnitOfWork, document: Document, freed: Sequence[Mapping[str, Any]]) -> Document:
     """The reservation without the units of these allocations, which are free for others once this transaction commits."""
-    identifiers = {one["identifier"] for one in freed}
-    uow.allocations.set_status([number_of(identifier) for identifier in identifiers], AllocationStatus.CANCELLED)
-    cancelled = {"status": str(AllocationStatus.CANCELLED)}
-    remaining = [{**one, **cancelled} if one["identifier"] in identifiers else one for one in document["allocations"]]
-    return _with_allocations(document, remaining)
+    numbers = {number_of(one["identifier"]) for one in freed}
+    uow.allocations.set_status(numbers, AllocationStatus.CANCELLED)
+    return _with_allocations(document, _cancelled(document, numbers))
 
 
 def _with_allocations(document: Document, allocations: Sequence[Mapping[str, Any]]) -> Document:
@@ -267,6 +280,115 @@ def _with_allocations(document: Document, allocations: Sequence[Mapping[str, Any
         held[one["forLine"]["@id"]] += one["quantity"] if one["status"] in BLOCKING else 0
     lines = [{**line, "allocatedQuantity": held[line["@id"]]} for line in document["lineItems"]]
     return {**document, "allocatedQuantity": held.total(), "lineItems": lines, "allocations": list(allocations)}
+
+
+# --- planned anew -----------------------------------------------------------------------------------------------------
+
+
+def _refuse_ended(document: Document) -> None:
+    status = Status(document["status"])
+    if not TRANSITIONS[status]:
+        raise TransitionRefused(f"A reservation that is {status} has ended and cannot be changed.", status=str(status), allowedSteps=[])
+
+
+def _needs_planning(before: Document, changed: Document) -> bool:
+    """Whether units are promised for what the reservation does not ask for any more."""
+    return before["status"] == Status.APPROVED and _asked(before) != _asked(changed)
+
+
+def _asked(document: Document) -> tuple[Window, list[Demand]]:
+    return _window(document), sorted(_demands(document), key=lambda demand: demand.line)
+
+
+def _planned_anew(uow: UnitOfWork, before: Document, changed: Document, occasion: Occasion) -> Document:
+    """
+    The changed reservation with the units of a new plan.
+
+    First everything is given back, because a unit must not be in its own way: neither in ours nor in the database's, which refuses
+    two overlapping promises even where one is about to end. What the new plan has in common with the old one is then taken back.
+    """
+    _refuse_while_out(before)
+    demands, blocked = _demands(changed), _blocked(uow, changed)
+    uow.allocations.hold(blocked)
+    held = [row for row in uow.allocations.of(before["identifier"]) if row.status == AllocationStatus.ALLOCATED]
+    uow.allocations.set_status([row.number for row in held], AllocationStatus.CANCELLED)
+    plans = replan(demands, _supplies(before, held), _free_with_own(uow, demands, blocked, held))
+    _refuse_to_miss_more(uow, before, changed, plans, blocked, occasion)
+    kept = {row.number: row for row in held if _is_planned(changed, row, plans, blocked)}
+    uow.allocations.set_status(kept, AllocationStatus.ALLOCATED)
+    promised = _promise(uow, changed, _without(plans, changed, kept.values()), blocked, occasion)
+    return _with_allocations(changed, [*_cancelled(before, {row.number for row in held} - kept.keys()), *promised])
+
+
+def _refuse_while_out(document: Document) -> None:
+    out = [one["identifier"] for one in document["allocations"] if one["status"] == AllocationStatus.IN_USE]
+    if out:
+        detail = (
+            f"Units of {document['identifier']} are out ({', '.join(out)}); its times and lines cannot be changed before they are back."
+        )
+        raise TransitionRefused(detail, status=document["status"], allowedSteps=[], allocations=out)
+
+
+def _supplies(document: Document, rows: Iterable[AllocationRow]) -> dict[str, list[Supply]]:
+    """Line → the units that were promised to it."""
+    found: dict[str, list[Supply]] = {}
+    for row in rows:
+        found.setdefault(_line(document, row), []).append(Supply(_source(row), "", row.quantity))
+    return found
+
+
+def _line(document: Document, row: AllocationRow) -> str:
+    return f"{document['@id']}#{row.line}"
+
+
+def _source(row: AllocationRow) -> str:
+    return row.asset or row.stock_pool or ""
+
+
+def _free_with_own(
+    uow: UnitOfWork, demands: Iterable[Demand], blocked: Mapping[str, Window], own: Sequence[AllocationRow]
+) -> dict[str, list[Supply]]:
+    """As `_free`, beginning with those of our own units that are free now."""
+    assets = [row.asset for row in own if row.asset]
+    found = _free(uow, demands, blocked)
+    for item_type, window in blocked.items():
+        units = uow.allocations.free_among(assets, item_type, window.start, window.end)
+        found[item_type] = [*(Supply(unit.identifier, unit.label) for unit in units), *found.get(item_type, [])]
+    return found
+
+
+def _refuse_to_miss_more(
+    uow: UnitOfWork, before: Document, changed: Document, plans: Sequence[LinePlan], blocked: Mapping[str, Window], occasion: Occasion
+) -> None:
+    """A reservation that was approved with less than it asked for may go on with as little, but not with less than that."""
+    missed = {line["@id"]: line["requestedQuantity"] - line["allocatedQuantity"] for line in before["lineItems"]}
+    short = [line for line in plans if line.missing > missed.get(line.demand.line, 0)]
+    if short:
+        raise _shortage(uow, changed, short, blocked, occasion)
+
+
+def _is_planned(document: Document, row: AllocationRow, plans: Iterable[LinePlan], blocked: Mapping[str, Window]) -> bool:
+    """Whether the new plan has this very promise: the same units for the same line in the same time."""
+    window, around = _window(document), blocked.get(row.item_type)
+    same_time = (row.allocated_from, row.allocated_to) == (window.start, window.end)
+    same_around = around is not None and (row.blocked_from, row.blocked_to) == (around.start, around.end)
+    return same_time and same_around and (_line(document, row), _source(row), row.quantity) in _claims(plans)
+
+
+def _claims(plans: Iterable[LinePlan]) -> set[tuple[str, str, int]]:
+    return {(line.demand.line, claim.source, claim.quantity) for line in plans for claim in line.claims}
+
+
+def _without(plans: Iterable[LinePlan], document: Document, rows: Iterable[AllocationRow]) -> list[LinePlan]:
+    """The plans without what these allocations hold already."""
+    there = {(_line(document, row), _source(row)) for row in rows}
+    return [replace(line, claims=tuple(one for one in line.claims if (line.demand.line, one.source) not in there)) for line in plans]
+
+
+def _cancelled(document: Document, numbers: Set[int]) -> list[dict[str, Any]]:
+    """The allocations of the document, those with these numbers cancelled."""
+    cancelled = {"status": str(AllocationStatus.CANCELLED)}
+    return [{**one, **cancelled} if number_of(one["identifier"]) in numbers else one for one in document["allocations"]]
 
 
 # --- what is missing --------------------------------------------------------------------------------------------------
@@ -286,7 +408,7 @@ def _short_line(
     uow: UnitOfWork, document: Document, position: int, line: LinePlan, blocked: Mapping[str, Window], occasion: Occasion
 ) -> dict[str, Any]:
     item_type, window = line.demand.item_type, blocked[line.demand.item_type]
-    capacity = Capacity(uow.allocations.total_assets(item_type), uow.allocations.busy_assets(item_type, window.start, window.end))
+    capacity = supply.capacity(uow, item_type, window)
     return {
         "pointer": f"/lineItems/{position}",
         "item": document["lineItems"][position]["object"],
@@ -302,18 +424,4 @@ def _short_line(
 
 def _in_the_way(uow: UnitOfWork, item_type: str, window: Window, occasion: Occasion) -> list[dict[str, Any]]:
     """The reservations that block units of the item type in the window, earliest first; a reservation is named once."""
-    found: dict[str, list[Blocking]] = {}
-    for blocking in uow.allocations.in_the_way(item_type, window.start, window.end, limit=LOOKED_AT_IN_THE_WAY):
-        found.setdefault(blocking.rent_action, []).append(blocking)
-    named = sorted(found.items(), key=lambda entry: min(one.start for one in entry[1]))[:NAMED_IN_THE_WAY]
-    return [_obstacle(rent_action, blockings, occasion) for rent_action, blockings in named]
-
-
-def _obstacle(rent_action: str, blockings: Sequence[Blocking], occasion: Occasion) -> dict[str, Any]:
-    return {
-        "@id": occasion.naming.iri(rent_action),
-        "identifier": rent_action,
-        "units": len(blockings),
-        "blockedFrom": written(min(one.start for one in blockings)),
-        "blockedTo": written(max(one.end for one in blockings)),
-    }
+    return obstacles.named(uow.allocations.in_the_way(item_type, window.start, window.end, LOOKED_AT_IN_THE_WAY), occasion)

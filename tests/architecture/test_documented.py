@@ -11,7 +11,7 @@ from ld_server.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = dataclasses.fields(Settings)
-TARGETS = re.findall(r"^([a-z]+):.*## ", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE)
+TARGETS = re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE)
 
 
 @pytest.fixture(scope="module")

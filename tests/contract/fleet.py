@@ -14,7 +14,9 @@ from ld_server.domain.commands import (
     Command,
     CreateAsset,
     CreateItemType,
+    CreateKitTemplate,
     CreateReservation,
+    CreateStockPool,
     Document,
     Expected,
     RejectReservation,
@@ -36,6 +38,7 @@ NOW = datetime(2027, 2, 1, 12, 30, tzinfo=UTC)
 MORNING = ("2027-03-01T08:00:00Z", "2027-03-01T12:00:00Z")
 MIDDAY = ("2027-03-01T11:00:00Z", "2027-03-01T14:00:00Z")
 AFTERNOON = ("2027-03-01T12:00:00Z", "2027-03-01T18:00:00Z")
+NEXT_DAY = ("2027-03-02T08:00:00Z", "2027-03-02T12:00:00Z")
 
 
 @dataclass
@@ -71,6 +74,19 @@ class Fleet:
         """An item type with a unit for each tag."""
         item_type = self.item_type(code, **changes)
         self.assets(item_type, *tags)
+        return item_type
+
+    def pool(self, item_type: str, quantity: int, **changes: Any) -> str:
+        return self.do(CreateStockPool(stock_pool(item_type, quantity, **changes))).identifier
+
+    def kit(self, code: str, *components: tuple[str, int], **changes: Any) -> str:
+        return self.do(CreateKitTemplate(kit_template(code, *components, **changes))).identifier
+
+    def pooled(self, *quantities: int, code: str = "CABLE", **changes: Any) -> str:
+        """A fungible item type with a pool for each quantity."""
+        item_type = self.item_type(code, kind="fungible", **changes)
+        for number, quantity in enumerate(quantities, start=1):
+            self.pool(item_type, quantity, location=f"Depot {number}")
         return item_type
 
     def reserve(self, item_type: str, quantity: int = 1, window: tuple[str, str] = MORNING, **changes: Any) -> str:
@@ -126,6 +142,21 @@ def item_type(code: str, **changes: Any) -> Document:
 
 def asset(item_type: str, **changes: Any) -> Document:
     return _new("asset", "IndividualProduct", {"isVariantOf": _reference(item_type)}, changes)
+
+
+def stock_pool(item_type: str, quantity: int, **changes: Any) -> Document:
+    return _new("pool", "SomeProducts", {"isVariantOf": _reference(item_type), "quantityTotal": quantity}, changes)
+
+
+def kit_template(code: str, *components: tuple[str, int], **changes: Any) -> Document:
+    document: Document = _new("kit", "Product", {"code": code, "name": f"Kit {code}"}, {"@type": ["Product", "KitTemplate"]})
+    parts = [_part_of_kit(document["@id"], number, *component) for number, component in enumerate(components, start=1)]
+    return {**document, "kitComponents": parts, **changes}
+
+
+def _part_of_kit(root: str, number: int, item: str, quantity: int) -> Document:
+    named = {"@id": f"{root}#component-{number}", "@type": "KitComponent"}
+    return {**named, "itemType": _reference(item), "quantityPerKit": quantity}
 
 
 def reservation(lines: Sequence[tuple[str, int]], window: tuple[str, str] = MORNING, **changes: Any) -> Document:

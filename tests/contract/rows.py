@@ -12,7 +12,7 @@ MONDAY = datetime(2027, 3, 1, 8, 0, tzinfo=UTC)
 TUESDAY, WEDNESDAY, THURSDAY, FRIDAY = (MONDAY + timedelta(days=days) for days in range(1, 5))
 ALICE = Authorship("alice", MONDAY, "correlation-1")
 BOB = Authorship("bob", TUESDAY, "correlation-2")
-KIND_OF = {"itemType": "itemType", "asset": "asset", "ra": "rentAction"}
+KIND_OF = {"itemType": "itemType", "asset": "asset", "pool": "stockPool", "kit": "kitTemplate", "ra": "rentAction"}
 
 
 def head(identifier: str, revision: int = 1, body: str = "{}") -> Head:
@@ -29,6 +29,13 @@ def add_item_type(uow: UnitOfWork, identifier: str = "itemType_1", **changes: An
 def add_asset(uow: UnitOfWork, identifier: str, **changes: Any) -> str:
     uow.documents.add(head(identifier), ALICE)
     uow.index.put("assets", {"identifier": identifier, "item_type": "itemType_1", "status": "available", **changes})
+    return identifier
+
+
+def add_pool(uow: UnitOfWork, identifier: str, quantity: int = 30, **changes: Any) -> str:
+    uow.documents.add(head(identifier), ALICE)
+    row = {"identifier": identifier, "item_type": "itemType_1", "quantity_total": quantity, "is_active": True}
+    uow.index.put("stock_pools", {**row, **changes})
     return identifier
 
 

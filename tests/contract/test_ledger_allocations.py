@@ -3,6 +3,7 @@
 import threading
 from collections import Counter
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -10,9 +11,21 @@ from hypothesis import strategies as st
 from sqlalchemy.exc import IntegrityError
 
 from ld_server.domain.errors import StoreUnavailable
-from relational.allocations import AssetUnit, Blocking, DoubleBooking
+from relational.allocations import AllocationRow, AssetUnit, Blocking, DoubleBooking, Peak, PoolUnits
 from relational.unit_of_work import Ledger
-from tests.contract.rows import FRIDAY, MONDAY, THURSDAY, TUESDAY, WEDNESDAY, add_asset, add_item_type, add_rent_action, allocation, stage
+from tests.contract.rows import (
+    FRIDAY,
+    MONDAY,
+    THURSDAY,
+    TUESDAY,
+    WEDNESDAY,
+    add_asset,
+    add_item_type,
+    add_pool,
+    add_rent_action,
+    allocation,
+    stage,
+)
 
 MINUTE = timedelta(minutes=1)
 BETWEEN_TUESDAY_AND_THURSDAY = [
@@ -45,6 +58,18 @@ def test_a_unit_is_free_exactly_when_the_database_would_take_it(ledger: Ledger, 
     else:
         with pytest.raises(DoubleBooking), ledger.write() as uow:
             uow.allocations.add([allocation(2, start=start, end=end)])
+
+
+@windows
+def test_certain_units_are_free_as_any_are(ledger: Ledger, start: datetime, end: datetime, fits: bool) -> None:
+    stage(ledger, assets=3)
+    with ledger.write() as uow:
+        add_asset(uow, "asset_4", status="maintenance")
+        uow.allocations.add([allocation(1, "asset_2", start=TUESDAY, end=THURSDAY)])
+        found = uow.allocations.free_among(["asset_4", "asset_3", "asset_2", "asset_9"], "itemType_1", start, end)
+        assert [unit.identifier for unit in found] == ["asset_2", "asset_3"][not fits :]
+        assert uow.allocations.free_among(["asset_3"], "itemType_2", start, end) == []
+        assert uow.allocations.free_among([], "itemType_1", start, end) == []
 
 
 @pytest.mark.parametrize(("status", "blocks"), [("allocated", True), ("in_use", True), ("returned", False), ("cancelled", False)])
@@ -269,3 +294,51 @@ def test_holding_the_same_item_types_in_another_order_is_no_deadlock(ledger: Led
     for thread in threads:
         thread.join()
     assert failures == []
+
+
+# --- stock pools ------------------------------------------------------------------------------------------------------
+
+
+def drawn(number: int, quantity: int, start: datetime, end: datetime, pool: str = "pool_1", **changes: Any) -> AllocationRow:
+    return allocation(number, None, start, end, stock_pool=pool, quantity=quantity, **changes)
+
+
+def test_a_pool_has_what_nothing_that_overlaps_has_taken(ledger: Ledger) -> None:
+    stage(ledger, assets=0)
+    with ledger.write() as uow:
+        add_pool(uow, "pool_10", 5, location="Ghent")
+        add_pool(uow, "pool_1", 30, name="Drums", location="Oslo")
+        add_pool(uow, "pool_2", 7, is_active=False)
+        add_pool(uow, "pool_3", 2, location="Ghent")
+        rows = [drawn(1, 10, MONDAY, TUESDAY), drawn(2, 4, TUESDAY, WEDNESDAY), drawn(3, 2, MONDAY, FRIDAY, "pool_3")]
+        uow.allocations.add([*rows, drawn(4, 9, MONDAY, FRIDAY, status="returned")])
+        free = uow.allocations.free_pools("itemType_1", MONDAY, WEDNESDAY)
+        assert free == [PoolUnits("pool_1", 1, "Oslo", "Drums", 16), PoolUnits("pool_10", 10, "Ghent", "Ghent", 5)]
+        assert [pool.quantity for pool in uow.allocations.free_pools("itemType_1", TUESDAY, WEDNESDAY)] == [26, 5]
+        assert [pool.quantity for pool in uow.allocations.free_pools("itemType_1", WEDNESDAY, THURSDAY, "Ghent")] == [5]
+        assert (uow.allocations.total_stock("itemType_1"), uow.allocations.total_stock("itemType_1", "Ghent")) == (37, 7)
+        assert uow.allocations.in_the_way("itemType_1", TUESDAY, WEDNESDAY, 1) == [Blocking("ra_1", None, TUESDAY, WEDNESDAY, 4)]
+
+
+def test_the_peak_is_the_most_that_is_promised_at_one_instant(ledger: Ledger) -> None:
+    stage(ledger, assets=0)
+    with ledger.write() as uow:
+        add_pool(uow, "pool_1")
+        assert uow.allocations.peak("pool_1", MONDAY) == Peak(0, None)
+        uow.allocations.add([drawn(1, 10, MONDAY, TUESDAY), drawn(2, 12, TUESDAY, THURSDAY), drawn(3, 5, WEDNESDAY, FRIDAY)])
+        assert uow.allocations.peak("pool_1", MONDAY) == Peak(17, WEDNESDAY)
+        assert uow.allocations.peak("pool_1", THURSDAY) == Peak(5, WEDNESDAY)
+        assert uow.allocations.peak("pool_1", FRIDAY) == Peak(0, None)
+        at_the_peak = uow.allocations.blocking_pool("pool_1", MONDAY, WEDNESDAY)
+        assert [one.quantity for one in at_the_peak] == [5, 12]
+
+
+def test_units_that_are_out_past_their_end_count_until_they_are_back(ledger: Ledger) -> None:
+    stage(ledger, assets=0)
+    with ledger.write() as uow:
+        add_pool(uow, "pool_1")
+        uow.allocations.add([drawn(1, 10, MONDAY, TUESDAY, status="in_use"), drawn(2, 3, MONDAY, TUESDAY), drawn(3, 5, THURSDAY, FRIDAY)])
+        assert uow.allocations.peak("pool_1", WEDNESDAY) == Peak(15, THURSDAY)
+        assert [one.quantity for one in uow.allocations.blocking_pool("pool_1", WEDNESDAY, THURSDAY)] == [5, 10]
+        uow.allocations.set_status([1], "returned")
+        assert uow.allocations.peak("pool_1", WEDNESDAY) == Peak(5, THURSDAY)

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from ld_server.domain.errors import Stale
-from relational.documents import Head, Revision
+from relational.documents import Head, HistoryEntry, Revision
 from relational.tables import KINDS
 from relational.unit_of_work import Ledger
 from tests.contract.rows import ALICE, BOB, head
@@ -69,6 +69,20 @@ def test_a_change_makes_the_next_revision_and_keeps_the_old_one(ledger: Ledger) 
         assert uow.documents.revision("asset_7", 1) == Revision("asset_7", 1, "one", "alice", ALICE.at, "correlation-1")
         assert uow.documents.revision("asset_7", 3) is None
         assert len(uow.projections.pending(10)) == 2
+
+
+def test_the_history_is_read_page_by_page_without_the_documents(ledger: Ledger) -> None:
+    with ledger.write() as uow:
+        uow.documents.add(head("asset_7"), ALICE)
+        uow.documents.add(head("asset_8"), ALICE)
+        for revision in (2, 3):
+            uow.documents.replace(head("asset_7", revision=revision), BOB)
+    with ledger.read() as uow:
+        entries = [HistoryEntry(1, "alice", ALICE.at, "correlation-1"), *(HistoryEntry(n, "bob", BOB.at, "correlation-2") for n in (2, 3))]
+        assert uow.documents.history("asset_7", 0, 10) == entries
+        assert uow.documents.history("asset_7", 0, 2) == entries[:2]
+        assert uow.documents.history("asset_7", 2, 10) == entries[2:]
+        assert uow.documents.history("asset_7", 10**17, 10) == uow.documents.history("asset_9", 0, 10) == []
 
 
 @pytest.mark.parametrize(("identifier", "revision"), [("asset_7", 1), ("asset_7", 3), ("asset_8", 2)])

@@ -2,17 +2,20 @@
 
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, select, text
 
 from relational import tables
 from relational.engine import open_engine
-from relational.migrations import is_current, migrate
+from relational.migrations import configuration, is_current, migrate
+from relational.unit_of_work import Ledger
 
 DESCRIPTIONS = {
     "postgresql": """
@@ -34,7 +37,19 @@ def described(engine: Engine) -> set[tuple[Any, ...]]:
     """The schema as the engine itself describes it, without Alembic's own table and whatever the order of columns and constraints."""
     with engine.connect() as connection:
         rows = connection.execute(text(DESCRIPTIONS[engine.dialect.name])).all()
-    return {(*row[:3], frozenset(line.strip(" ,") for line in str(row[3]).splitlines())) for row in rows if row[1] != "alembic_version"}
+    return {(*row[:3], frozenset(clauses(str(row[3])))) for row in rows if row[1] != "alembic_version"}
+
+
+def clauses(definition: str) -> list[str]:
+    """What stands between the commas of a definition, wherever its lines end: a column that was added stands on the last line."""
+    depth, found = 0, [""]
+    for character in " ".join(definition.split()):
+        depth += {"(": 1, ")": -1}.get(character, 0)
+        if depth <= 1 and character in "(,)":
+            found.append("")
+        else:
+            found[-1] += character
+    return [one.strip() for one in found]
 
 
 @pytest.fixture
@@ -126,3 +141,46 @@ def test_two_processes_may_migrate_at_once(empty_url: str) -> None:
     for thread in threads:
         thread.join()
     assert failures == []
+
+
+@pytest.fixture
+def before(empty: Engine) -> Engine:
+    """A database as version 0001 left it, with a reservation that has been changed once."""
+    with empty.begin() as connection:
+        command.upgrade(configuration(connection), "0001")
+        moments = ["2027-03-01 08:00:00+00", "2027-03-02 09:30:00+00"]
+        if connection.dialect.name == "sqlite":
+            moments = [str(int(datetime.fromisoformat(one).timestamp()) * 1_000_000) for one in moments]
+        first, second = (f"'{one}'" for one in moments)
+        for statement in (
+            """INSERT INTO documents VALUES ('itemType_1', 'itemType', 1, 1, '{"code": "FOG-1", "name": "Öd  Fog"}')""",
+            """INSERT INTO documents VALUES ('asset_1', 'asset', 1, 1, '{"assetTag": "T-1", "serialNumber": "S-9"}')""",
+            """INSERT INTO documents VALUES ('ra_1', 'rentAction', 1, 2,
+               '{"description": "Ski Race", "agent": {"identifier": "alice", "name": "Alice"}, "externalRef": "EV-1"}')""",
+            "INSERT INTO item_types (identifier, number, code, name, kind, is_active) VALUES ('itemType_1', 1, 'FOG-1', 'x', 'kit', true)",
+            "INSERT INTO assets (identifier, number, item_type, asset_tag, status) VALUES ('asset_1', 1, 'itemType_1', 'T-1', 'hold')",
+            f"""INSERT INTO rent_actions (identifier, number, status, priority, requester, start_time, end_time)
+               VALUES ('ra_1', 1, 'pending', 'normal', 'alice', {first}, {second})""",
+            *(f"INSERT INTO revisions VALUES ('{one}', 1, '', 'bob', {first}, 'c')" for one in ("itemType_1", "asset_1", "ra_1")),
+            f"INSERT INTO revisions VALUES ('ra_1', 2, '', 'bob', {second}, 'c')",
+        ):
+            connection.exec_driver_sql(statement)
+    return empty
+
+
+@on_an_empty_database
+def test_what_was_there_can_be_searched_sorted_and_counted_afterwards(before: Engine) -> None:
+    migrate(before)
+    with Ledger(before).read() as uow:
+        for table, part, identifier in (
+            ("item_types", "öd fog", "itemType_1"),
+            ("assets", "s-9", "asset_1"),
+            ("rent_actions", "ski", "ra_1"),
+            ("rent_actions", "alice", "ra_1"),
+            ("rent_actions", "ev-", "ra_1"),
+        ):
+            assert [one.identifier for one in uow.index.page(table, [("search_text", "contains", part)], None, 9)] == [identifier]
+        assert [uow.documents.count(kind) for kind in ("itemType", "asset", "rentAction", "stockPool")] == [1, 1, 1, 0]
+    with before.connect() as connection:
+        stamps = connection.execute(select(tables.rent_actions.c.created_at, tables.rent_actions.c.updated_at)).one()
+    assert tuple(stamps) == (datetime(2027, 3, 1, 8, tzinfo=UTC), datetime(2027, 3, 2, 9, 30, tzinfo=UTC))

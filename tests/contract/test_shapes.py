@@ -33,6 +33,8 @@ Things = dict[str, dict[str, str]]
 ROOTS = {
     "ItemType": f"{BASE}/v1/catalog/item-types/new-1",
     "Asset": f"{BASE}/v1/catalog/assets/new-1",
+    "StockPool": f"{BASE}/v1/catalog/stock-pools/new-1",
+    "KitTemplate": f"{BASE}/v1/catalog/kit-templates/new-1",
     "RentAction": f"{BASE}/v1/rent-actions/new-1",
 }
 
@@ -88,6 +90,50 @@ def asset() -> Things:
     }
 
 
+def stock_pool() -> Things:
+    """A stock pool with everything that one can have."""
+    return {
+        "": {
+            "rdf:type": "schema:SomeProducts",
+            "schema:identifier": '"pool_3"',
+            "schema:isVariantOf": "<itemType_7>",
+            "rsv:quantityTotal": "250",
+            "schema:name": '"Cable drums"',
+            "schema:description": '"On the left."',
+            "schema:location": '"Depot Süd, shelf 4"',
+            "rsv:isActive": "true",
+            "rsv:metadata": '"[1,2]"^^rdf:JSON',
+            "rsv:createdBy": '"admin"',
+            "schema:dateCreated": time("2026-11-01T08:00:00Z"),
+            "schema:dateModified": time("2026-11-01T08:00:00Z"),
+        },
+        "itemType_7": {"rdf:type": "schema:Product", "schema:identifier": '"itemType_7"'},
+    }
+
+
+def kit_template() -> Things:
+    """A kit template with everything that one can have: an item type and another kit inside."""
+    return {
+        "": {
+            "rdf:type": "schema:Product, rsv:KitTemplate",
+            "schema:identifier": '"kit_2"',
+            "schema:sku": '"finish-line"',
+            "schema:name": '"Finish line"',
+            "schema:description": '"All that stands behind the line."',
+            "rsv:kitComponent": "<#component-1>, <#component-2>",
+            "rsv:isActive": "true",
+            "rsv:metadata": '"{}"^^rdf:JSON',
+            "rsv:createdBy": '"admin"',
+            "schema:dateCreated": time("2026-11-01T08:00:00Z"),
+            "schema:dateModified": time("2026-11-01T08:00:00Z"),
+        },
+        "#component-1": {"rdf:type": "rsv:KitComponent", "rsv:itemType": "<itemType_7>", "rsv:quantityPerKit": "2"},
+        "#component-2": {"rdf:type": "rsv:KitComponent", "rsv:itemType": "<kit_1>", "rsv:quantityPerKit": "1"},
+        "itemType_7": {"rdf:type": "schema:Product", "schema:identifier": '"itemType_7"'},
+        "kit_1": {"rdf:type": "schema:Product, rsv:KitTemplate", "schema:identifier": '"kit_1"'},
+    }
+
+
 def reservation() -> Things:
     """A reservation as it is stored after its approval, with everything that one can have."""
     return {
@@ -105,7 +151,7 @@ def reservation() -> Things:
             "rsv:requestedQuantity": "2",
             "rsv:allocatedQuantity": "1",
             "rsv:lineItem": "<#line-1>",
-            "rsv:allocation": "<#alloc_9>",
+            "rsv:allocation": "<#alloc_9>, <#alloc_10>",
             "schema:description": '"Winter regatta"',
             "schema:purpose": '"Timing"',
             "rsv:externalSource": '"sgl"',
@@ -145,15 +191,34 @@ def reservation() -> Things:
             "rsv:allocatedTo": time("2026-12-02T09:00:00Z"),
             "rsv:metadata": '"{}"^^rdf:JSON',
         },
+        "#alloc_10": {
+            "rdf:type": "rsv:Allocation",
+            "schema:identifier": '"alloc_10"',
+            "rsv:forLine": "<#line-1>",
+            "rsv:stockPool": "<pool_3>",
+            "rsv:quantity": "40",
+            "rsv:status": "rsv:allocated",
+            "rsv:allocatedFrom": time("2026-12-01T09:00:00Z"),
+            "rsv:allocatedTo": time("2026-12-02T09:00:00Z"),
+        },
         "itemType_7": {"rdf:type": "schema:Product", "schema:identifier": '"itemType_7"'},
+        "pool_3": {"rdf:type": "schema:SomeProducts", "schema:identifier": '"pool_3"'},
         "asset_12": {"rdf:type": "schema:IndividualProduct", "schema:identifier": '"asset_12"'},
     }
 
 
-WHOLE = {"ItemType": item_type, "Asset": asset, "RentAction": reservation}
+WHOLE = {"ItemType": item_type, "Asset": asset, "StockPool": stock_pool, "KitTemplate": kit_template, "RentAction": reservation}
 REQUIRED = {
     "ItemType": {"": ("rdf:type", "schema:sku", "schema:name", "rsv:kind")},
     "Asset": {"": ("rdf:type", "schema:isVariantOf"), "itemType_7": ("rdf:type", "schema:identifier")},
+    "StockPool": {"": ("rdf:type", "schema:isVariantOf", "rsv:quantityTotal"), "itemType_7": ("rdf:type", "schema:identifier")},
+    "KitTemplate": {
+        "": ("rdf:type", "schema:sku", "schema:name", "rsv:kitComponent"),
+        "#component-1": ("rdf:type", "rsv:itemType", "rsv:quantityPerKit"),
+        "#component-2": ("rdf:type", "rsv:itemType", "rsv:quantityPerKit"),
+        "itemType_7": ("rdf:type", "schema:identifier"),
+        "kit_1": ("rdf:type", "schema:identifier"),
+    },
     "RentAction": {
         "": ("rdf:type", "schema:startTime", "schema:endTime", "schema:agent", "rsv:lineItem"),
         "#agent": ("rdf:type", "schema:identifier"),
@@ -240,7 +305,7 @@ class Case:
     @property
     def kind(self) -> str:
         first = self.shape.partition("-")[0]
-        return first if first in ROOTS else "RentAction"
+        return {**{kind: kind for kind in ROOTS}, "KitComponent": "KitTemplate"}.get(first, "RentAction")
 
 
 LONG, TOO_LONG_TAG, TOO_LONG_TEXT = f'"{"x" * 192}"', f'"{"x" * 129}"', f'"{"x" * 65_536}"'
@@ -330,6 +395,9 @@ DURATION_WORDS = "must be a duration in days, hours, minutes and whole seconds, 
 CODE_WORDS = "code must be 1 to 64 letters, digits, dots, hyphens or underscores, beginning with a letter or a digit"
 AGENT_WORDS = "agent must be one Person or Organization"
 LINES_WORDS = "lineItems must be 1 to 500 objects, each with object and requestedQuantity"
+COMPONENTS_WORDS = "kitComponents must be 1 to 500 objects, each with itemType and quantityPerKit"
+ITEM_WORDS = "itemType must be one item type or kit template, such as itemType_7 or kit_2"
+MANY_COMPONENTS = ", ".join(f"<#component-{number}>" for number in range(1, 502))
 MANY_LINES = ", ".join(f"<#line-{number}>" for number in range(1, 502))
 
 CASES = [
@@ -357,7 +425,11 @@ CASES = [
     *a_time("ItemType", "", "schema:dateCreated", "createdAt"),
     *a_time("ItemType", "", "schema:dateModified", "updatedAt"),
     *one_line("ItemType", "", "rsv:createdBy", "createdBy"),
+    Case("ItemType-coded or", "", "rdf:type", "schema:Thing", "must be an item type, or a kit template", alone="new-1"),
+    Case("ItemType-otherwise class", "", "schema:name", '"x"', "not a kit template", alone="new-1"),
     # assets
+    Case("Asset-variant or", "", "rdf:type", "schema:Product", "must be an asset, or a stock pool", alone="new-1"),
+    Case("Asset-otherwise class", "", "schema:name", '"x"', "not a stock pool", alone="new-1"),
     Case("Asset class", "", "rdf:type", "schema:Product", "must be an IndividualProduct", at=("", "")),
     *identifier("Asset", "", "asset_12"),
     missing("Asset", "", "schema:isVariantOf", "isVariantOf"),
@@ -378,6 +450,51 @@ CASES = [
     *a_time("Asset", "", "schema:dateCreated", "createdAt"),
     *a_time("Asset", "", "schema:dateModified", "updatedAt"),
     *one_line("Asset", "", "rsv:createdBy", "createdBy"),
+    # stock pools
+    Case("StockPool class", "", "rdf:type", "schema:IndividualProduct", "must be SomeProducts", at=("", "")),
+    *identifier("StockPool", "", "pool_3"),
+    missing("StockPool", "", "schema:isVariantOf", "isVariantOf"),
+    Case("StockPool-isVariantOf maxCount", "", "schema:isVariantOf", "<itemType_7>, <itemType_8>", "isVariantOf must be one item type"),
+    Case("StockPool-isVariantOf nodeKind", "", "schema:isVariantOf", '"itemType_7"', "isVariantOf must be one item type"),
+    Case("StockPool-isVariantOf node", "", "schema:isVariantOf", "<asset_7>", "isVariantOf must be one item type, such as itemType_7"),
+    *reference("StockPool-itemType", "itemType_7", "itemType", "schema:IndividualProduct"),
+    missing("StockPool", "", "rsv:quantityTotal", "quantityTotal"),
+    *quantity("StockPool", "", "rsv:quantityTotal", "quantityTotal", 0, 1_000_000_001),
+    *one_line("StockPool", "", "schema:location", "location"),
+    *flag("StockPool", "rsv:isActive", "isActive"),
+    *one_line("StockPool", "", "schema:name", "name"),
+    *free_text("StockPool", "", "schema:description", "description"),
+    *json_value("StockPool", ""),
+    *a_time("StockPool", "", "schema:dateCreated", "createdAt"),
+    *a_time("StockPool", "", "schema:dateModified", "updatedAt"),
+    *one_line("StockPool", "", "rsv:createdBy", "createdBy"),
+    # kit templates
+    Case("KitTemplate class", "", "rdf:type", "schema:Product", "must be a Product and a KitTemplate", at=("", "")),
+    *identifier("KitTemplate", "", "kit_2"),
+    missing("KitTemplate", "", "schema:sku", "code"),
+    Case("KitTemplate-code maxCount", "", "schema:sku", '"A", "B"', CODE_WORDS),
+    Case("KitTemplate-code datatype", "", "schema:sku", "4711", CODE_WORDS),
+    Case("KitTemplate-code pattern", "", "schema:sku", '"two words"', CODE_WORDS),
+    missing("KitTemplate", "", "schema:name", "name"),
+    *one_line("KitTemplate", "", "schema:name", "name"),
+    missing("KitTemplate", "", "rsv:kitComponent", "kitComponents"),
+    Case("KitTemplate-kitComponents maxCount", "", "rsv:kitComponent", MANY_COMPONENTS, COMPONENTS_WORDS),
+    Case("KitTemplate-kitComponents nodeKind", "", "rsv:kitComponent", "[]", COMPONENTS_WORDS),
+    Case("KitTemplate-kitComponents class", "#component-1", "rdf:type", "schema:Product", COMPONENTS_WORDS, at=("", "rsv:kitComponent")),
+    *flag("KitTemplate", "rsv:isActive", "isActive"),
+    *free_text("KitTemplate", "", "schema:description", "description"),
+    *json_value("KitTemplate", ""),
+    *a_time("KitTemplate", "", "schema:dateCreated", "createdAt"),
+    *a_time("KitTemplate", "", "schema:dateModified", "updatedAt"),
+    *one_line("KitTemplate", "", "rsv:createdBy", "createdBy"),
+    # components of kits
+    missing("KitComponent", "#component-1", "rsv:itemType", "itemType"),
+    Case("KitComponent-itemType maxCount", "#component-1", "rsv:itemType", "<itemType_7>, <kit_1>", ITEM_WORDS),
+    Case("KitComponent-itemType nodeKind", "#component-1", "rsv:itemType", '"itemType_7"', ITEM_WORDS),
+    Case("KitComponent-itemType node", "#component-1", "rsv:itemType", "<asset_7>", ITEM_WORDS),
+    *reference("KitComponent-item", "itemType_7", "itemType", "schema:Thing"),
+    missing("KitComponent", "#component-1", "rsv:quantityPerKit", "quantityPerKit"),
+    *quantity("KitComponent", "#component-1", "rsv:quantityPerKit", "quantityPerKit", 1, 1_000_001),
     # reservations
     Case("RentAction class", "", "rdf:type", "schema:Action", "must be a RentAction", at=("", "")),
     *identifier("RentAction", "", "ra_123"),
@@ -390,8 +507,7 @@ CASES = [
     ),
     missing("RentAction", "", "schema:startTime", "startTime"),
     *a_time("RentAction", "", "schema:startTime", "startTime"),
-    Case("RentAction-window lessThan", "", "schema:endTime", time("2026-12-01T09:00:00Z"), "endTime must be after startTime",
-         at=("", "schema:startTime")),
+    Case("RentAction-window lessThan", "", "schema:endTime", time("2026-12-01T09:00:00Z"), "endTime must be after startTime"),
     missing("RentAction", "", "schema:endTime", "endTime"),
     *a_time("RentAction", "", "schema:endTime", "endTime"),
     *flag("RentAction", "rsv:isAsap", "isAsap"),
@@ -466,14 +582,17 @@ CASES = [
     Case("Allocation-asset nodeKind", "#alloc_9", "rsv:asset", '"asset_12"', "asset must be one asset, such as asset_12"),
     Case("Allocation-asset node", "#alloc_9", "rsv:asset", "<itemType_7>", "asset must be one asset, such as asset_12"),
     *reference("AllocatedAsset", "asset_12", "asset", "schema:Product"),
+    Case("Allocation-stockPool maxCount", "#alloc_10", "rsv:stockPool", "<pool_3>, <pool_4>", "stockPool must be one stock pool"),
+    Case("Allocation-stockPool nodeKind", "#alloc_10", "rsv:stockPool", '"pool_3"', "stockPool must be one stock pool, such as pool_3"),
+    Case("Allocation-stockPool node", "#alloc_10", "rsv:stockPool", "<asset_12>", "stockPool must be one stock pool, such as pool_3"),
+    *reference("AllocatedStockPool", "pool_3", "pool", "schema:Product"),
     missing("Allocation", "#alloc_9", "rsv:quantity", "quantity"),
     *quantity("Allocation", "#alloc_9", "rsv:quantity", "quantity", 1, 1_000_001),
     missing("Allocation", "#alloc_9", "rsv:status", "status"),
     *word("Allocation", "#alloc_9", "rsv:status", "status", "rsv:in_use, rsv:returned", "allocated, in_use, returned, cancelled"),
     missing("Allocation", "#alloc_9", "rsv:allocatedFrom", "allocatedFrom"),
     *a_time("Allocation", "#alloc_9", "rsv:allocatedFrom", "allocatedFrom"),
-    Case("Allocation-period lessThan", "#alloc_9", "rsv:allocatedTo", time("2026-12-01T08:00:00Z"), "allocatedTo must be after allocated",
-         at=("#alloc_9", "rsv:allocatedFrom")),
+    Case("Allocation-period lessThan", "#alloc_9", "rsv:allocatedTo", time("2026-12-01T08:00:00Z"), "allocatedTo must be after allocated"),
     missing("Allocation", "#alloc_9", "rsv:allocatedTo", "allocatedTo"),
     *a_time("Allocation", "#alloc_9", "rsv:allocatedTo", "allocatedTo"),
     *json_value("Allocation", "#alloc_9"),
@@ -519,7 +638,7 @@ def test_every_constraint_of_every_shape_has_a_case() -> None:
     nodes = set(shapes.subjects(RDF.type, SH.NodeShape)) | set(shapes.subjects(RDF.type, SH.PropertyShape))
     known = {str(SH[parameter]): parameter for parameter in COMPONENTS}
     apart = ("path", "name", "description", "order", "message", "property", "targetClass", "targetSubjectsOf")
-    told_elsewhere = {str(SH[name]) for name in apart} | {str(RDF.type)}
+    told_elsewhere = {str(SH[name]) for name in apart} | {str(RDF.type), vocab.EXAMPLE}
     used = {(str(node).removeprefix(vocab.SHAPES), str(name)) for node in nodes for name in shapes.predicates(node)}
     assert {name for _, name in used} <= known.keys() | told_elsewhere, "a parameter of SHACL that COMPONENTS does not know"
     constraints = {f"{node} {known[name]}" for node, name in used if name in known}
@@ -545,10 +664,19 @@ def test_no_property_shape_hangs_loose() -> None:
     assert set(shapes.subjects(RDF.type, SH.PropertyShape)) == set(shapes.objects(None, SH.property))
 
 
+FILES = {
+    "ItemType": "item-type.ttl",
+    "Asset": "asset.ttl",
+    "StockPool": "stock-pool.ttl",
+    "KitTemplate": "kit-template.ttl",
+    "RentAction": "rent-action.ttl",
+}
+
+
 @pytest.mark.parametrize("kind", ROOTS)
 def test_names_in_messages_are_the_keys_of_the_json(kind: str) -> None:
     contexts = Contexts(data_directory("contexts"), BASE)
-    shapes = rdflib.Graph().parse(SHAPES / {"ItemType": "item-type.ttl", "Asset": "asset.ttl", "RentAction": "rent-action.ttl"}[kind])
+    shapes = rdflib.Graph().parse(SHAPES / FILES[kind])
     for shape, path in shapes.subject_objects(SH.path):
         assert str(shapes.value(shape, SH.name)) == ("@type" if path == RDF.type else contexts.key(str(path))), shape
 
@@ -580,6 +708,8 @@ RIGHT = [
     *[("ItemType", "", "rsv:metadata", f"'{text}'^^rdf:JSON") for text in ("{}", "[]", "null", "1.5", '"x"', '{"a":{"b":[true,null]}}')],
     *[("Asset", "", "rsv:status", f"rsv:{word}") for word in ("available", "maintenance", "hold", "retired", "lost")],
     *[("Asset", "", "rsv:assetTag", values) for values in ('"1"', f'"{"x" * 128}"')],
+    *[("StockPool", "", "rsv:quantityTotal", values) for values in ("0", "1000000000")],
+    *[("KitTemplate", "#component-2", "rsv:quantityPerKit", values) for values in ("1", "1000000")],
     *[("RentAction", "", "rsv:status", f"rsv:{word}") for word in ("draft", "pending", "approved", "rejected", "cancelled", "fulfilled")],
     *[("RentAction", "", "rsv:priority", f"rsv:{word}") for word in ("low", "normal", "high", "urgent")],
     *[
@@ -613,7 +743,7 @@ OPTIONAL = [
     for kind in ROOTS
     for subject, said in WHOLE[kind]().items()
     for name in said
-    if name not in REQUIRED[kind].get(subject, ()) and subject not in ("#alloc_9", "asset_12")
+    if name not in REQUIRED[kind].get(subject, ()) and subject not in ("#alloc_9", "#alloc_10", "asset_12", "pool_3")
 ]
 
 
@@ -724,6 +854,15 @@ WRONG = {
     ("Asset", "", "rsv:assignedTo"): (*LINES, LONG),
     ("Asset", "", "rsv:meshNodeId"): (*LINES, LONG),
     ("Asset", "", "rsv:wireguardHostname"): (*LINES, LONG),
+    ("StockPool", "", "schema:isVariantOf"): ('"itemType_7"', "[]", "<asset_12>", "<http://x.example/itemType_7>", "<itemType_8>", "<>"),
+    ("StockPool", "", "rsv:quantityTotal"): (*QUANTITIES, "1000000001"),
+    ("StockPool", "", "schema:location"): (*LINES, LONG),
+    ("StockPool", "", "rsv:isActive"): ('"true"', "1", "[]"),
+    ("KitTemplate", "", "schema:sku"): (*LINES, '"-a"', '"a b"', '"ä"'),
+    ("KitTemplate", "", "schema:name"): (*LINES, LONG),
+    ("KitTemplate", "", "rsv:kitComponent"): ('"itemType_7"', "[]", "<itemType_7>", "<#component-1>, <#component-9>", "()"),
+    ("KitTemplate", "#component-1", "rsv:itemType"): ('"itemType_7"', "[]", "<asset_12>", "<itemType_8>", "<#component-1>", "1"),
+    ("KitTemplate", "#component-1", "rsv:quantityPerKit"): (*QUANTITIES, "0", "1000001"),
     ("RentAction", "", "rsv:status"): ('"pending"', "rsv:Pending", "rsv:available", "rsv:in_use", "[]"),
     ("RentAction", "", "schema:actionStatus"): ('"ActiveActionStatus"', "schema:active", "rsv:ActiveActionStatus", "[]"),
     ("RentAction", "", "schema:startTime"): (*TIMES, time("1899-12-31T23:59:59Z")),
@@ -990,9 +1129,12 @@ def test_the_published_files_alone_take_what_we_take(kind: str) -> None:
 
 
 SAME_IN_PYTHON = {"minCount", "in", "class", "or", "node", "lessThan", "lessThanOrEquals"}
-REWRITTEN = {"ItemType-isActive in", "RentAction-isAsap in"}
+REWRITTEN = {"ItemType-isActive in", "StockPool-isActive in", "KitTemplate-isActive in", "RentAction-isAsap in"}
 """What rdflib makes canonical while it reads, so that there is nothing left to refuse."""
-NO_TARGET = {"ItemType-code-missing minCount", "Asset-isVariantOf-missing minCount", "RentAction class"}
+NO_TARGET = {
+    "ItemType-code-missing minCount", "Asset-isVariantOf-missing minCount", "StockPool-quantityTotal-missing minCount",
+    "KitTemplate-kitComponents-missing minCount", "RentAction class",
+}  # fmt: skip
 """What takes away the very thing by which the shape finds its node."""
 ALIKE = [case for case in CASES if not case.alone and case.parameter in SAME_IN_PYTHON and case.constraint not in REWRITTEN | NO_TARGET]
 

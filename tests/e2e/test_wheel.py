@@ -46,6 +46,13 @@ def test_the_wheel_carries_every_published_file(wheel, name):
     assert wanted and wanted <= carried
 
 
+def test_the_wheel_carries_the_templates_and_the_looks_of_the_pages(wheel):
+    carried = set(zipfile.ZipFile(wheel).namelist())
+    pages = ROOT / "ld_server" / "http" / "pages"
+    wanted = {str(path.relative_to(ROOT)) for folder in ("templates", "static") for path in (pages / folder).iterdir()}
+    assert len(wanted) > 5 and wanted <= carried
+
+
 def test_the_wheel_carries_the_migrations_and_no_tests(wheel):
     carried = zipfile.ZipFile(wheel).namelist()
     assert any(path.startswith("relational/migrations/versions/") for path in carried)

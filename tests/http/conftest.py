@@ -16,10 +16,14 @@ from ld_server.services import keys
 from ld_server.services.parts import Parts
 from ld_server.settings import Settings
 from tests import factories
+from tests.http.described import Description
 
 BASE = "http://localhost:8000"
 ITEM_TYPES, ASSETS, RESERVATIONS = "/v1/catalog/item-types", "/v1/catalog/assets", "/v1/rent-actions"
 LD_JSON = "application/ld+json"
+
+
+_DESCRIPTIONS: list[Description] = []
 
 
 @dataclass
@@ -33,13 +37,26 @@ class Site:
     def ask(
         self, method: str, path: str, *, key: str | None = "admin", body: Any = None, query: str = "", **headers: str
     ) -> testing.Result:
-        """A request with the key of that name; `body` may be bytes, or JSON terms. Underscores in header names mean dashes."""
+        """
+        A request with the key of that name; `body` may be bytes, or JSON terms. Underscores in header names mean dashes.
+
+        Whatever the test is about: the answer must be one that the description of the interface has.
+        """
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         if key is not None:
             named["Authorization"] = f"Bearer {self.keys.get(key, key)}"
         if body is not None and not isinstance(body, bytes):
             body, named = orjson.dumps(body), {"Content-Type": "application/json", **named}
-        return self.client.simulate_request(method, path, headers=named, body=body, query_string=query)
+        answer = self.client.simulate_request(method, path, headers=named, body=body, query_string=query)
+        self.description.check(method, path, answer)
+        return answer
+
+    @property
+    def description(self) -> Description:
+        """What the first of all sites says about its interface; the others are alike."""
+        if not _DESCRIPTIONS:
+            _DESCRIPTIONS.append(Description(self.client.simulate_get("/openapi.json").json))
+        return _DESCRIPTIONS[0]
 
     def over(self, **changes: Any) -> "Site":
         """The same site with some of its parts exchanged."""

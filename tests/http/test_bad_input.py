@@ -140,8 +140,8 @@ def test_a_length_that_is_not_true_is_refused(site: Site, environment: dict[str,
 
 
 VALUES = [
-    ("the end before the start", {"endTime": "2027-02-28T08:00:00Z"}, "shape-violation", "/startTime"),
-    ("the end at the start", {"endTime": "2027-03-01T08:00:00Z"}, "shape-violation", "/startTime"),
+    ("the end before the start", {"endTime": "2027-02-28T08:00:00Z"}, "shape-violation", "/endTime"),
+    ("the end at the start", {"endTime": "2027-03-01T08:00:00Z"}, "shape-violation", "/endTime"),
     ("a time without a zone", {"startTime": "2027-03-01T08:00:00"}, "shape-violation", "/startTime"),
     ("a time that is none", {"startTime": "tomorrow"}, "shape-violation", "/startTime"),
     ("the 30th of February", {"startTime": "2027-02-30T08:00:00Z"}, "shape-violation", "/startTime"),

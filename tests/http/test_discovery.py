@@ -1,16 +1,25 @@
 """What can be read without a key: the entry point, contexts, shapes, the vocabulary and the types of problems."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import orjson
 import pytest
-from pyoxigraph import RdfFormat, parse
+from falcon import testing
+from pyoxigraph import NamedNode, RdfFormat, parse
 
 from ld_server.http.errors import TITLES
 from ld_server.rdf import vocab
 from ld_server.rdf.formats import FORMATS, Format
 from ld_server.rdf.published import data_directory
+from ld_server.resources import KINDS
 from tests.http.conftest import BASE, LD_JSON, Site, problem
 
-RDF_PAGES = ("/", "/contexts", "/shapes", "/shapes/rent-action", "/ns/reservations", "/problems", "/problems/duplicate")
+RDF_PAGES = (
+    "/", "/contexts", "/shapes", "/shapes/rent-action", "/ns/reservations", "/problems", "/problems/duplicate", "/.well-known/void",
+    "/v1/api-documentation",
+)  # fmt: skip
+PUBLISHED = (*RDF_PAGES, "/contexts/v1.jsonld", "/contexts/schema.org.jsonld", "/openapi.json")
 
 
 @pytest.mark.parametrize("path", RDF_PAGES)
@@ -32,11 +41,12 @@ def test_a_page_says_the_same_in_every_syntax(site: Site, form: Format) -> None:
 def test_everything_that_the_entry_point_names_is_there(site: Site) -> None:
     found = site.get("/", key=None).json
     places = [one["@id"] for one in found["collection"]] + [
-        found[name] for name in ("vocabulary", "contexts", "shapes", "problems", "health")
+        found[name] for name in ("vocabulary", "contexts", "shapes", "problems", "openapi", "docs", "apiDocumentation", "void", "health")
     ]
     assert found["sparql"] == f"{BASE}/v1/sparql"
     for place in places:
         assert site.get(place.removeprefix(BASE)).status_code == 200, place
+    assert {place.removeprefix(BASE) for place in places} >= {kind.path for kind in KINDS.values()}
 
 
 @pytest.mark.parametrize("path", ["/contexts", "/shapes", "/problems"])
@@ -99,4 +109,150 @@ def test_every_term_of_the_vocabulary_is_there(site: Site) -> None:
 
 def test_contexts_are_not_turtle(site: Site) -> None:
     found = problem(site.get("/contexts/v1", key=None, Accept="text/turtle"), "not-acceptable", 406)
-    assert found["available"] == ["application/ld+json", "application/json"]
+    assert found["available"] == ["application/ld+json", "application/json", "text/html"]
+
+
+# --- read from anywhere -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", PUBLISHED)
+def test_a_page_from_anywhere_may_load_what_is_published(site: Site, path: str) -> None:
+    answer = site.get(path, key=None, Origin="https://json-ld.org")
+    assert answer.headers["access-control-allow-origin"] == "*"
+    assert "access-control-allow-credentials" not in answer.headers
+    again = site.get(path, key=None, Origin="https://json-ld.org", If_None_Match=answer.headers["etag"])
+    assert (again.status_code, again.headers["access-control-allow-origin"]) == (304, "*")
+
+
+@pytest.mark.parametrize("path", PUBLISHED)
+def test_a_page_from_anywhere_may_ask_for_a_profile(site: Site, path: str) -> None:
+    """`Accept` with a profile has letters for which a browser asks beforehand."""
+    asked = {"Origin": "https://json-ld.org", "Access_Control_Request_Method": "GET", "Access_Control_Request_Headers": "accept"}
+    answer = site.ask("OPTIONS", path, key=None, **asked)
+    assert answer.headers["access-control-allow-origin"] == "*"
+    assert "GET" in answer.headers["access-control-allow-methods"]
+    assert "Accept" in answer.headers["access-control-allow-headers"]
+
+
+def test_a_refusal_of_what_is_published_can_be_read_from_anywhere(site: Site) -> None:
+    refused = site.get("/contexts/v1", key=None, Accept="text/turtle")
+    assert (refused.status_code, refused.headers["access-control-allow-origin"]) == (406, "*")
+
+
+@pytest.mark.parametrize("path", ["/v1/rent-actions", "/v1/rent-actions/ra_1", "/v1/sparql", "/health/ready", "/docs"])
+def test_nothing_else_is_open_to_pages_from_elsewhere(site: Site, path: str) -> None:
+    for method in ("GET", "OPTIONS"):
+        assert "access-control-allow-origin" not in site.ask(method, path, Origin="https://elsewhere.example").headers
+
+
+# --- the dataset ------------------------------------------------------------------------------------------------------
+
+
+def void(site: Site) -> Any:
+    return site.get("/.well-known/void", key=None).json["topic"]
+
+
+def test_the_dataset_says_where_it_can_be_queried_and_what_it_speaks(site: Site) -> None:
+    found = void(site)
+    assert (found["sparqlEndpoint"], found["rootResource"], found["uriSpace"]) == (f"{BASE}/v1/sparql", f"{BASE}/", f"{BASE}/v1/")
+    assert found["vocabulary"] == [vocab.SCHEMA, vocab.RSV]
+    assert len(found["feature"]) == len([form for form in FORMATS if form.key != "json"])
+
+
+def test_the_dataset_counts_its_resources_and_names_one_of_each_class(site: Site) -> None:
+    item = site.item_type()
+    site.asset(item)
+    site.asset(item, serialNumber="SN-0002")
+    found = void(site)
+    counts = {one["class"]: one["entities"] for one in found["classPartition"]}
+    assert (counts[vocab.PRODUCT], counts[vocab.INDIVIDUAL_PRODUCT], counts[vocab.RENT_ACTION], found["entities"]) == (1, 2, 0, 3)
+    assert found["exampleResource"] == [f"{BASE}/v1/catalog/item-types/itemType_1", f"{BASE}/v1/catalog/assets/asset_1"]
+    assert all(site.get(one.removeprefix(BASE)).status_code == 200 for one in found["exampleResource"])
+
+
+def test_resources_are_not_counted_anew_for_everybody_who_asks(site: Site) -> None:
+    assert void(site)["entities"] == 0
+    site.item_type()
+    assert void(site)["entities"] == 0
+
+
+# --- the vocabulary ---------------------------------------------------------------------------------------------------
+
+
+def test_every_term_of_ours_is_described(site: Site) -> None:
+    described = _vocabulary(site)
+    for term, said in described.items():
+        assert {vocab.RDFS + "label", vocab.RDFS + "comment", vocab.RDFS + "isDefinedBy"} <= said.keys(), term
+        if vocab.RDF + "Property" in said[vocab.TYPE]:
+            assert {vocab.RDFS + "domain", vocab.RDFS + "range"} <= said.keys(), term
+
+
+def test_every_term_in_a_real_answer_is_described_somewhere(site: Site) -> None:
+    described = set(_vocabulary(site))
+    terms = {term for answer in _answers_of_every_sort(site) for term in _terms(answer)}
+    ours = {term for term in terms if term.startswith(vocab.RSV)}
+    assert len(ours) > 20
+    assert ours <= described, ours - described
+    assert {term for term in terms if not term.startswith(KNOWN_VOCABULARIES)} == set()
+
+
+def test_every_term_of_the_shapes_is_described(site: Site) -> None:
+    described = set(_vocabulary(site))
+    for file in data_directory("shapes").glob("*.ttl"):
+        ours = {one.value for quad in parse(file.read_bytes(), RdfFormat.TURTLE) for one in quad if _is_ours(one)}
+        assert ours <= described, (file.name, ours - described)
+
+
+def test_every_key_of_the_context_that_is_ours_is_described(site: Site) -> None:
+    described = set(_vocabulary(site))
+    assert {iri for iri in site.parts.contexts.keys if iri.startswith(vocab.RSV) and iri != vocab.RSV} <= described
+
+
+KNOWN_VOCABULARIES = (
+    vocab.SCHEMA, vocab.RSV, vocab.RDF, vocab.RDFS, vocab.OWL, vocab.SH, vocab.HYDRA, vocab.SD, vocab.VOID, vocab.DCTERMS, vocab.FOAF,
+    vocab.SKOS,
+)  # fmt: skip
+
+
+def _answers_of_every_sort(site: Site) -> Iterator[testing.Result]:
+    """Resources of every kind, collections, pages, revisions, a step, refusals and everything that is published, as RDF."""
+    examples = _examples(site)
+    site.item_type("Fungible", kind="fungible")
+    for path, body in examples.items():
+        made = site.post(path, {**body, **({"isVariantOf": "itemType_1"} if "isVariantOf" in body else {})})
+        assert made.status_code in (201, 409, 422), made.text
+    item = site.item_type("Serialized")
+    site.asset(item)
+    made = site.reservation(item)
+    paths = [f"/v1/rent-actions/{made}", f"/v1/rent-actions/{made}/allocations", f"/v1/rent-actions/{made}/revisions", "/v1/sparql"]
+    yield site.post(f"/v1/rent-actions/{made}/approve", Accept="application/n-triples")
+    yield site.post("/v1/rent-actions", {"agent": "alice"}, Accept="application/n-triples")
+    for path in (*paths, *(kind.path for kind in KINDS.values()), *RDF_PAGES):
+        yield site.get(path, Accept="application/n-triples")
+
+
+def _examples(site: Site) -> dict[str, Any]:
+    paths = site.get("/openapi.json", key=None).json["paths"]
+    contents = {kind.path: paths[kind.path]["post"]["requestBody"]["content"] for kind in KINDS.values()}
+    return {path: content["application/json"]["examples"]["everything"]["value"] for path, content in contents.items()}
+
+
+def _terms(answer: testing.Result) -> set[str]:
+    """The properties and classes in an answer, and the words of ours that are values."""
+    assert answer.headers["content-type"] == "application/n-triples", answer.text
+    quads = list(parse(answer.content, RdfFormat.N_TRIPLES))
+    classes = {quad.object.value for quad in quads if quad.predicate.value == vocab.TYPE}
+    return {quad.predicate.value for quad in quads} | classes | {quad.object.value for quad in quads if _is_ours(quad.object)}
+
+
+def _is_ours(term: Any) -> bool:
+    return isinstance(term, NamedNode) and term.value.startswith(vocab.RSV) and term.value != vocab.RSV
+
+
+def _vocabulary(site: Site) -> dict[str, dict[str, set[str]]]:
+    """Term → property → values."""
+    found: dict[str, dict[str, set[str]]] = {}
+    for quad in parse(site.get("/ns/reservations", key=None).content, RdfFormat.TURTLE):
+        if _is_ours(quad.subject):
+            found.setdefault(quad.subject.value, {}).setdefault(quad.predicate.value, set()).add(quad.object.value)
+    return found

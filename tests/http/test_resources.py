@@ -113,11 +113,11 @@ def test_paging_shows_everything_once_although_something_is_written_meanwhile(si
     site.item_type("TN-late")
     while "next" in answer.json["view"]:
         following = answer.json["view"]["next"]
-        assert answer.headers["link"] == f"<{following}>; rel=next"
+        assert answer.headers["link"].endswith(f"<{following}>; rel=next")
         answer = site.get(ITEM_TYPES, query=following.partition("?")[2])
         seen += [one["identifier"] for one in answer.json["member"]]
     assert seen == [*first, "itemType_6"]
-    assert "link" not in answer.headers
+    assert "rel=next" not in answer.headers["link"]
     assert answer.json["totalItems"] == 6
 
 

@@ -51,7 +51,7 @@ def test_nothing_happens_when_the_answer_could_not_be_accepted(fleet: Site) -> N
     before = fleet.written()
     found = problem(step(fleet, made, "approve", Accept="image/png"), "not-acceptable", 406)
     assert "text/turtle" in found["available"]
-    problem(fleet.post(RESERVATIONS, factories.reservation(), Accept="text/html"), "not-acceptable", 406)
+    problem(fleet.post(RESERVATIONS, factories.reservation(), Accept="image/png"), "not-acceptable", 406)
     assert fleet.written() == before
     assert fleet.get(f"{RESERVATIONS}/{made}").json["status"] == "pending"
 

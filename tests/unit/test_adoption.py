@@ -158,6 +158,29 @@ def test_a_loose_statement_is_refused(reader):
         reader.adopt(TURTLE_TEXT.encode() + b"<http://x.example/loose> <http://x.example/p> <http://x.example/loose> .", TURTLE)
 
 
+@pytest.mark.parametrize(("levels", "is_taken"), [(30, True), (40, False), (20_000, False)])
+def test_nodes_are_nested_no_deeper_than_they_can_be_written(reader, levels, is_taken):
+    nested = b"<http://x.example/p> " + b"[ <http://x.example/p> " * levels + b"1" + b" ]" * levels
+    posted = TURTLE_TEXT.rstrip(" .\n").encode() + b" ; " + nested + b" ."
+    if is_taken:
+        assert reader.document(posted, TURTLE)
+    else:
+        with pytest.raises(MalformedBody, match="nested deeper than 32 levels"):
+            reader.adopt(posted, TURTLE)
+
+
+def test_a_long_list_is_not_deep(reader):
+    posted = TURTLE_TEXT.rstrip(" .\n").encode() + b" ; <http://x.example/p> ( " + b"1 " * 15_000 + b") ."
+    assert len(reader.document(posted, TURTLE)["http://x.example/p"]["@list"]) == 15_000
+
+
+def test_what_only_looks_like_a_long_list_is_deep(reader):
+    cells = b"[ <http://x.example/p> 1 ; <http://www.w3.org/1999/02/22-rdf-syntax-ns#rest> " * 5_000 + b"1" + b" ]" * 5_000
+    posted = TURTLE_TEXT.rstrip(" .\n").encode() + b" ; <http://x.example/p> " + cells + b" ."
+    with pytest.raises(MalformedBody, match="nested deeper"):
+        reader.adopt(posted, TURTLE)
+
+
 def test_a_status_that_only_a_step_can_give_is_refused(reader):
     with pytest.raises(ShapeViolation, match="draft or pending"):
         KINDS["rentAction"].to_create(reader.document(reservation(status="approved")))

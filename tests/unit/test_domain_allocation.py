@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ld_server.domain.allocation import Demand, LinePlan, Policy, Supply, plan, wanted
+from ld_server.domain.allocation import Demand, LinePlan, Policy, Supply, plan, replan, wanted
 from ld_server.domain.capacity import Capacity
 
 TIMERS, MASTS = "itemType_1", "itemType_2"
@@ -91,3 +91,52 @@ def test_the_policies_are_the_contracts() -> None:
 @pytest.mark.parametrize(("total", "reserved", "available"), [(3, 1, 2), (3, 3, 0), (2, 3, 0), (0, 0, 0)])
 def test_what_is_available_is_never_negative(total: int, reserved: int, available: int) -> None:
     assert Capacity(total, reserved).available == available
+
+
+# --- planned anew -----------------------------------------------------------------------------------------------------
+
+
+def test_a_line_keeps_what_it_has_although_others_stand_before_it() -> None:
+    free = units("TN-1", "TN-2", "TN-3")
+    (line,) = replan([Demand("line-1", TIMERS, 2)], {"line-1": [free[2]]}, {TIMERS: free})
+    assert labels(line) == ["TN-3", "TN-1"]
+
+
+def test_what_one_line_keeps_is_not_dealt_out_to_another() -> None:
+    free = units("TN-1", "TN-2")
+    first, second = replan([Demand("line-1", TIMERS, 1), Demand("line-2", TIMERS, 1)], {"line-2": [free[0]]}, {TIMERS: free})
+    assert (labels(first), labels(second)) == (["TN-2"], ["TN-1"])
+
+
+def test_what_cannot_be_had_any_more_is_replaced() -> None:
+    (line,) = replan([Demand("line-1", TIMERS, 1)], {"line-1": [Supply("asset_9", "TN-9")]}, {TIMERS: units("TN-1")})
+    assert labels(line) == ["TN-1"]
+
+
+def test_a_source_of_several_units_makes_one_claim() -> None:
+    pool = Supply("pool_1", "Depot A", 10)
+    (line,) = replan([Demand("line-1", MASTS, 7)], {"line-1": [Supply("pool_1", "", 4)]}, {MASTS: [pool]})
+    assert line.claims == (Supply("pool_1", "Depot A", 7),)
+
+
+@given(demands, supplies, st.data())
+def test_a_new_plan_deals_out_as_much_as_any_and_moves_as_little_as_it_can(
+    asked: list[Demand], free: dict[str, list[Supply]], data
+) -> None:
+    everything = [supply for supplies in free.values() for supply in supplies] + [Supply("gone", "gone", 3)]
+    held = {one.line: data.draw(st.lists(st.sampled_from(everything), max_size=3, unique_by=lambda supply: supply.source)) for one in asked}
+    plans = replan(asked, held, free)
+    assert [line.demand for line in plans] == asked
+    assert sum(line.allocated for line in plans) == sum(line.allocated for line in plan(asked, free))
+    taken = Counter[str]()
+    for line in plans:
+        assert len({claim.source for claim in line.claims}) == len(line.claims)
+        assert all(claim.source in {supply.source for supply in free.get(line.demand.item_type, [])} for claim in line.claims)
+        taken.update({claim.source: claim.quantity for claim in line.claims})
+    assert all(taken[supply.source] <= supply.quantity for supplies in free.values() for supply in supplies)
+
+
+@given(demands, supplies)
+def test_a_plan_that_still_fits_stays_as_it_is(asked: list[Demand], free: dict[str, list[Supply]]) -> None:
+    old = plan(asked, free)
+    assert replan(asked, {line.demand.line: line.claims for line in old}, free) == old

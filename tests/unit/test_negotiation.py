@@ -4,7 +4,8 @@ import time
 
 import pytest
 
-from ld_server.http.negotiation import RESOURCE_OFFERS, Wanted, negotiate, parse, ranges, wanted
+from ld_server.domain.errors import InvalidParameter
+from ld_server.http.negotiation import COLLECTION_OFFERS, READ_OFFERS, RESOURCE_OFFERS, Wanted, choose, negotiate, parse, ranges, wanted
 from ld_server.rdf.formats import FORMATS, TURTLE
 from ld_server.rdf.representation import COMPACTED, EXPANDED, FLATTENED
 
@@ -92,6 +93,71 @@ CASES = [
 @pytest.mark.parametrize(("accept", "expected"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
 def test_the_client_gets_what_it_likes_best(accept: str | None, expected: str | None) -> None:
     assert negotiate(accept, tuple(RESOURCE_OFFERS)) == expected
+
+
+HTML, CSV = "text/html", "text/csv"
+FIREFOX = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+OLDER_FIREFOX = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/png,image/svg+xml,*/*;q=0.8"
+CHROME = (
+    "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8,"
+    "application/signed-exchange;v=b3;q=0.7"
+)
+SAFARI = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+LYNX = "text/html, text/plain, text/sgml, text/css, application/xhtml+xml, */*;q=0.01"
+
+PAGES = [
+    ("Firefox", FIREFOX, HTML, HTML),
+    ("Firefox before 132", OLDER_FIREFOX, HTML, HTML),
+    ("Chrome and Edge", CHROME, HTML, HTML),
+    ("Safari", SAFARI, HTML, HTML),
+    ("Lynx", LYNX, HTML, HTML),
+    ("a browser that asks for an image", "image/avif,image/webp,*/*;q=0.8", LD, LD),
+    ("a script in a browser: fetch", "*/*", LD, LD),
+    ("a script in a browser: axios", "application/json, text/plain, */*", LD, LD),
+    ("curl", "*/*", LD, LD),
+    ("an empty header", "", LD, LD),
+    ("no header", None, LD, LD),
+    ("any text", "text/*", TTL, TTL),
+    ("a page", HTML, HTML, HTML),
+    ("a page in capitals", "TEXT/HTML;charset=UTF-8", HTML, HTML),
+    ("XHTML alone", "application/xhtml+xml", None, None),
+    ("data before pages", f"{LD}, {HTML};q=0.9", LD, LD),
+    ("data as much as pages", f"{HTML}, {LD}", LD, LD),
+    ("pages before data", f"{LD};q=0.9, {HTML}", HTML, HTML),
+    ("rdflib", f"text/turtle, application/rdf+xml;q=0.9, {NT};q=0.8, {LD};q=0.7, text/html;q=0.5, */*;q=0.1", TTL, TTL),
+    ("Jena", f"{TTL},{NT};q=0.9,{LD};q=0.8,{XML};q=0.7,*/*;q=0.3", TTL, TTL),
+    ("a spreadsheet", CSV, None, CSV),
+    ("a table, or else data", f"{CSV}, {JSON};q=0.5", JSON, CSV),
+    ("no pages", f"{HTML};q=0, */*", LD, LD),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("accept", "resource", "collection"), [case[1:] for case in PAGES], ids=[case[0] for case in PAGES])
+def test_browsers_get_pages_and_everybody_else_data(accept: str | None, resource: str | None, collection: str | None) -> None:
+    assert negotiate(accept, tuple(READ_OFFERS)) == resource
+    assert negotiate(accept, tuple(COLLECTION_OFFERS)) == collection
+
+
+@pytest.mark.parametrize(("accept", "expected"), [case[1:] for case in CASES if case[0] != "a browser"])
+def test_pages_and_tables_change_nothing_for_those_who_do_not_name_them(accept: str | None, expected: str | None) -> None:
+    assert negotiate(accept, tuple(COLLECTION_OFFERS)) == expected
+
+
+@pytest.mark.parametrize("accept", [None, CHROME, "image/png"])
+def test_a_name_goes_before_the_header(accept: str | None) -> None:
+    assert choose(accept, READ_OFFERS, "turtle") == Wanted(TURTLE)
+    assert choose(accept, COLLECTION_OFFERS, "csv").media_type == CSV
+
+
+@pytest.mark.parametrize("name", ["cvs", "", "text/turtle", "csv"])
+def test_a_name_of_nothing_on_offer_is_refused(name: str) -> None:
+    with pytest.raises(InvalidParameter, match="format must be one of"):
+        choose(None, READ_OFFERS, name)
+
+
+def test_every_key_names_one_thing() -> None:
+    keys = {choice.key: choice.content_type for choice in COLLECTION_OFFERS.values()}
+    assert len(keys) == len(FORMATS) + 4
 
 
 PROFILED = (LD, f'{LD};profile="{COMPACTED}"', f'{LD};profile="{EXPANDED}"', f'{LD};profile="{FLATTENED}"', TTL)

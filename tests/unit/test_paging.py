@@ -2,12 +2,27 @@
 
 import base64
 
+import orjson
 import pytest
 
 from ld_server.domain.errors import InvalidParameter
-from ld_server.http.paging import LARGEST_LIMIT, Page, collection_page, conditions, cursor, cut, page_of, read_cursor
+from ld_server.http.paging import (
+    LARGEST_LIMIT,
+    Page,
+    collection_page,
+    conditions,
+    cursor,
+    cut,
+    cut_sorted,
+    page_of,
+    read_cursor,
+    sorted_cursor,
+    sorted_page_of,
+)
 from ld_server.http.parameters import hint, query_parameters
+from ld_server.resources import KINDS
 from ld_server.resources.kind import Filter, instant
+from relational.documents import Head
 
 KNOWN = ("status", "startFrom", "limit", "after")
 FILTERS = {
@@ -151,3 +166,29 @@ def test_the_last_page_has_no_next() -> None:
     shown = collection_page(IRI, {}, 1, None)
     assert shown.next is None
     assert shown.document("ctx")["view"] == {"@id": IRI, "@type": "PartialCollectionView"}
+
+
+KIND = KINDS["stockPool"]
+
+
+def test_a_sort_is_columns_and_directions() -> None:
+    assert sorted_page_of({"sort": "-updatedAt,name", "limit": "5"}, KIND) == Page(5, None, (("updated_at", True), ("name", False)))
+    assert sorted_page_of({"limit": "5"}, KIND) == Page(5, None)
+
+
+def test_a_sorted_cursor_brings_the_values_back() -> None:
+    moment = instant("2027-03-01T08:00:00.123456Z")
+    after = sorted_cursor("stockPool", "-updatedAt,name,quantityTotal", 7, [moment, None, 40])
+    found = sorted_page_of({"sort": "-updatedAt,name,quantityTotal", "after": after}, KIND)
+    assert (found.after, found.values) == (7, (moment, None, 40))
+
+
+def test_the_cursor_of_a_sorted_page_holds_what_its_last_member_had() -> None:
+    stamps = {"createdAt": "2027-03-01T08:00:00Z", "updatedAt": "2027-03-01T08:00:00Z"}
+    whole = {"quantityTotal": 40, "isActive": True, "isVariantOf": {"identifier": "itemType_1"}, "name": "Cable", **stamps}
+    bodies = {number: orjson.dumps({**whole, "identifier": f"pool_{number}"}).decode() for number in (4, 2, 9)}
+    heads = [Head(f"pool_{number}", "stockPool", number, 1, body) for number, body in bodies.items()]
+    page = sorted_page_of({"sort": "name", "limit": "2"}, KIND)
+    assert cut_sorted(heads, page, "name", KIND) == (2, sorted_cursor("stockPool", "name", 2, ["Cable"]))
+    assert cut_sorted(heads[:2], page, "name", KIND) == (2, None)
+    assert cut_sorted(heads, Page(2), None, KIND) == (2, cursor("stockPool", 2))

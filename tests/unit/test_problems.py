@@ -17,11 +17,11 @@ CONTRACT = {
     404: "not-found",
     405: "method-not-allowed",
     406: "not-acceptable",
-    409: "transition-refused insufficient-availability duplicate idempotency-in-progress",
+    409: "transition-refused insufficient-availability duplicate in-use idempotency-in-progress",
     412: "precondition-failed",
     413: "payload-too-large",
     415: "unsupported-media-type",
-    422: "shape-violation unknown-reference unknown-term idempotency-mismatch",
+    422: "shape-violation unknown-reference unknown-term idempotency-mismatch resources-refused",
     429: "rate-limited",
     503: "store-unavailable",
 }

@@ -238,19 +238,19 @@ def test_a_fingerprint_tells_requests_apart() -> None:
 @pytest.mark.parametrize("given", ["", "a b", "x" * 129, "caf\u00e9", "a\nb"])
 def test_a_correlation_id_that_is_none_is_replaced(given: str) -> None:
     req = request(HTTP_X_CORRELATION_ID=given)
-    Conversation().process_request(req, falcon.Response())
+    Conversation("").process_request(req, falcon.Response())
     assert len(req.context.correlation_id) == 32
 
 
 def test_a_correlation_id_is_taken() -> None:
     req = request(HTTP_X_CORRELATION_ID="order-4711/2")
-    Conversation().process_request(req, falcon.Response())
+    Conversation("").process_request(req, falcon.Response())
     assert req.context.correlation_id == "order-4711/2"
 
 
 def test_the_access_line_is_one_json_object_without_secrets() -> None:
     req = request(PATH_INFO="/v1/x\n{}", QUERY_STRING="token=secret", HTTP_AUTHORIZATION="Bearer secret")
-    Conversation().process_request(req, falcon.Response())
+    Conversation("").process_request(req, falcon.Response())
     line = access_line(req, falcon.Response())
     assert "secret" not in line
     assert "\n" not in line

@@ -19,6 +19,9 @@ LONGEST_LAG = timedelta(seconds=60)
 class Live:
     """`/health/live`: the process answers."""
 
+    def __init__(self, _parts: Parts) -> None:
+        """It answers whatever its parts are like."""
+
     def on_get(self, _req: falcon.Request, resp: falcon.Response) -> None:
         _give(resp, 200, {"status": "ok"})
 

@@ -1,7 +1,8 @@
 """What reservations have beyond other kinds: the steps of their life, and their allocations."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import falcon
@@ -17,12 +18,15 @@ from ld_server.domain.commands import (
     SubmitReservation,
 )
 from ld_server.domain.status import Step
+from ld_server.http import links
 from ld_server.http.body import STEP_READABLE, Known, read_options
-from ld_server.http.endpoints.resources import check_identifier, give_page, head_of
 from ld_server.http.execution import execute, wanted_by
-from ld_server.http.paging import PAGE_PARAMETERS, collection_page, cut, page_of
+from ld_server.http.finding import check_identifier, head_of
+from ld_server.http.paging import PAGE_PARAMETERS, CollectionPage, collection_page, cut, page_of
 from ld_server.http.parameters import query_parameters
 from ld_server.http.preconditions import expected_revisions
+from ld_server.http.preferences import VALIDATE
+from ld_server.http.showing import asked, may_be_listed, show_page
 from ld_server.resources.rent_action import RENT_ACTION
 from ld_server.services.parts import Parts
 from ld_server.settings import Settings
@@ -70,15 +74,17 @@ class ReservationStep:
     def __init__(self, parts: Parts, step: Step) -> None:
         self._parts = parts
         self._step = STEPS[step]
+        self._links = links.of_resource(RENT_ACTION, parts.settings.base_iri)
 
     def on_post(self, req: falcon.Request, resp: falcon.Response, identifier: str) -> None:
         """The body may be empty. `If-Match` is compared inside the transaction."""
         wanted_by(req)
-        query_parameters(req.query_string)
+        query_parameters(req.query_string, (VALIDATE,))
         check_identifier(self._parts, RENT_ACTION, identifier)
         expected = expected_revisions(req.env.get("HTTP_IF_MATCH"))
         body, options = read_options(req, self._parts.settings, self._step.options)
         execute(req, resp, self._parts, self._step.make(identifier, expected, options, self._parts.settings), body)
+        resp.set_header("Link", self._links)
 
 
 class Allocations:
@@ -89,14 +95,18 @@ class Allocations:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, identifier: str) -> None:
         """A page of the allocations, in the order in which they were made."""
-        form = wanted_by(req)
-        parameters = query_parameters(req.query_string, PAGE_PARAMETERS)
-        page = page_of(parameters, identifier)
+        may_be_listed(req)
+        parameters = asked(req, PAGE_PARAMETERS)
         every = _allocations(head_of(self._parts, RENT_ACTION, identifier).body)
+        turn = partial(self._page, identifier, every)
+        show_page(req, resp, *turn(parameters), RENT_ACTION, self._parts, turn)
+
+    def _page(self, identifier: str, every: Sequence[Mapping[str, Any]], parameters: Mapping[str, str]) -> tuple[CollectionPage, list[str]]:
+        page = page_of(parameters, identifier)
         found = [one for one in every if page.after is None or _number(one) > page.after][: page.limit + 1]
         count, following = cut([_number(one) for one in found], page, identifier)
         shown = collection_page(f"{self._parts.naming.iri(identifier)}/allocations", parameters, len(every), following)
-        give_page(req, resp, shown, [orjson.dumps(one).decode() for one in found[:count]], form, self._parts)
+        return shown, [orjson.dumps(one).decode() for one in found[:count]]
 
 
 def _allocations(body: str) -> list[dict[str, Any]]:

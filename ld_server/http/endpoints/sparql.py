@@ -16,8 +16,9 @@ import falcon
 from ld_server.domain.errors import InvalidParameter, QueryRefused, StoreUnavailable, UnsupportedMediaType
 from ld_server.http.body import read_body
 from ld_server.http.endpoints.discovery import TURTLE_FIRST, Publication, Single
-from ld_server.http.negotiation import Wanted, negotiate, not_acceptable, parse
+from ld_server.http.negotiation import FORMAT, Wanted, negotiate, not_acceptable, parse
 from ld_server.http.parameters import nearest
+from ld_server.http.showing import pages_of
 from ld_server.rdf import codecs
 from ld_server.rdf.formats import BY_MEDIA_TYPE, FORMATS, TURTLE
 from ld_server.services.parts import Parts
@@ -68,11 +69,11 @@ class Sparql:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         iri = parts.settings.base_iri + "/v1/sparql"
-        self._itself = Single(Publication(iri, description(iri), TURTLE, parts.contexts, TURTLE_FIRST))
+        self._itself = Single(Publication(iri, description(iri), TURTLE, parts.contexts, pages_of(parts), TURTLE_FIRST, "sparql", {}))
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """The answer to `?query=`; without any parameter, what the endpoint says about itself."""
-        if not req.query_string:
+        if not req.params.keys() - {FORMAT}:
             self._itself.on_get(req, resp)
         else:
             self._answer(req, resp, _request(_pairs(req.query_string)))

@@ -1,0 +1,433 @@
+"""
+What each method of each route takes and gives, in one table, from which the descriptions of the interface are written (OpenAPI, Hydra).
+
+Nothing is said here that another table says already: filters come from the kinds, media types from the offers, options from the steps,
+problems from the table of errors. A row puts together manners: parameters and refusals that always come together.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ld_server.domain import errors
+from ld_server.domain.commands import LONGEST_REASON
+from ld_server.domain.scopes import Scope
+from ld_server.domain.status import TRANSITIONS, Step
+from ld_server.http.authentication import Needed
+from ld_server.http.body import JSON_PATCH, PATCHABLE, READABLE, STEP_READABLE, Known
+from ld_server.http.endpoints import description, discovery, sparql
+from ld_server.http.endpoints.discovery import OPEN_TO_ALL
+from ld_server.http.endpoints.health import Live, Ready
+from ld_server.http.endpoints.looks import MEDIA, Looks
+from ld_server.http.endpoints.reservations import STEPS, Allocations, ReservationStep
+from ld_server.http.endpoints.resources import Collection, Item
+from ld_server.http.endpoints.revisions import PastState, Revisions
+from ld_server.http.endpoints.sparql import Sparql
+from ld_server.http.negotiation import COLLECTION_OFFERS, FORMAT, HTML, READ_OFFERS, RESOURCE_OFFERS, Choice, Wanted
+from ld_server.http.operation import Answer, Content, Described, Interface, Manner, Operation, Parameter
+from ld_server.http.paging import DEFAULT_LIMIT, LARGEST_LIMIT, MOST_SORTS, SORT
+from ld_server.http.preferences import VALIDATE
+from ld_server.http.route import PUBLIC, Route
+from ld_server.http.schemas import CONTEXT, Json, collection_of, many_of
+from ld_server.rdf.formats import FORMATS, JSON, JSON_LD, Format
+from ld_server.resources.kind import Filter, Kind, boolean, instant
+from ld_server.resources.rent_action import RENT_ACTION
+
+# --- manners ----------------------------------------------------------------------------------------------------------
+
+CORRELATION_ID = Parameter(
+    "X-Correlation-Id",
+    "header",
+    "Up to 128 visible ASCII characters that come back in the answer and stand in the log and in the events; made where there is none.",
+    {"type": "string", "maxLength": 128},
+)
+IF_MATCH = Parameter("If-Match", "header", "Entity tags, one of which the resource must have; otherwise 412.")
+IF_NONE_MATCH = Parameter("If-None-Match", "header", "Entity tags of what the client has; 304 where it is still the same.")
+IDEMPOTENCY_KEY = Parameter(
+    "Idempotency-Key",
+    "header",
+    "A name for this request: repeated under the same name it gets the first answer again and does nothing.",
+    {"type": "string", "maxLength": 257},
+)
+VALIDATE_ONLY = Parameter(VALIDATE, "query", "`only`: everything is checked and answered, and nothing is written.", {"enum": ["only"]})
+PREFER_VALIDATION = Parameter("Prefer", "header", "`handling=validate-only`: the same as the parameter `validate`.")
+LENIENT = Parameter("Prefer", "header", "`handling=lenient`: an answer from what the store has already, rather than 503.")
+LIMIT = Parameter(
+    "limit", "query", "How many are shown at most.", {"type": "integer", "minimum": 1, "maximum": LARGEST_LIMIT, "default": DEFAULT_LIMIT}
+)
+AFTER = Parameter("after", "query", "The cursor of a next link.")
+
+EVERY = Manner((CORRELATION_ID,), (errors.MalformedRequest,))
+KEYED = Manner((), (errors.Unauthenticated, errors.StoreUnavailable))
+SCOPED = Manner((), (errors.Unauthenticated, errors.Forbidden, errors.StoreUnavailable))
+QUERIED = Manner((), (errors.InvalidParameter,))
+NEGOTIATED = Manner((), (errors.NotAcceptable,))
+CONDITIONAL = Manner((IF_NONE_MATCH, IF_MATCH), (errors.Stale,))
+PAGED = Manner((LIMIT, AFTER), (errors.InvalidParameter,))
+READ = Manner((), (errors.MalformedBody, errors.TooLarge, errors.UnsupportedMediaType))
+GRAPH = Manner((), (errors.UnknownContext, errors.UnknownTerm, errors.UnknownReference, errors.ShapeViolation, errors.Duplicate))
+OPTIONS_OF_STEP = Manner((), (errors.UnknownTerm, errors.ShapeViolation))
+REHEARSED = Manner((VALIDATE_ONLY, PREFER_VALIDATION), (errors.InvalidParameter,))
+ONCE = Manner((IDEMPOTENCY_KEY,), (errors.InvalidParameter, errors.IdempotencyInProgress, errors.IdempotencyMismatch))
+MANY = Manner((), (errors.ResourcesRefused,))
+IN_USE = Manner((), (errors.InUse, errors.InsufficientAvailability))
+PLANNED_ANEW = Manner((), (errors.TransitionRefused, errors.InsufficientAvailability))
+GUARDED = Manner((IF_MATCH,), (errors.InvalidParameter, errors.Stale))
+NAMED = Manner((), (errors.NotFound,))
+
+NOT_MODIFIED = Answer(304, "What the client has is still the same.", headers=("ETag",))
+PUBLIC_NOT_MODIFIED = replace(NOT_MODIFIED, headers=("ETag", *OPEN_TO_ALL))
+
+
+def _in_path(name: str, description: str, **schema: Any) -> Manner:
+    return Manner((Parameter(name, "path", description, {"type": "string", **schema}),), NAMED.refusals)
+
+
+def _of(kind: Kind) -> Manner:
+    return _in_path("identifier", f"Identifier of the {kind.frame.name}.", pattern=f"^{kind.prefix}_[1-9][0-9]{{0,17}}$")
+
+
+def _formatted(offers: Mapping[str, Choice]) -> Manner:
+    keys = dict.fromkeys(offer.key for offer in offers.values())
+    parameter = Parameter(FORMAT, "query", "What Accept would say, where only a link can be clicked.", {"enum": list(keys)})
+    return Manner((parameter,), (errors.InvalidParameter, errors.NotAcceptable))
+
+
+def _filters(filters: Mapping[str, Filter]) -> Manner:
+    return Manner(tuple(Parameter(name, "query", one.description, _schema_of(one)) for name, one in filters.items()))
+
+
+def _sorted(kind: Kind) -> Manner:
+    keys = "|".join(kind.sorts)
+    description = f"Keys to sort by, the first first; a minus turns the order around: {', '.join(kind.sorts)}."
+    pattern = f"^-?({keys})(,-?({keys})){{0,{MOST_SORTS - 1}}}$"
+    parameter = Parameter(SORT, "query", description, {"type": "string", "pattern": pattern})
+    return Manner((parameter,) if kind.sorts else ())
+
+
+FILTER_SCHEMAS: Mapping[Callable[[str], Any], Json] = {
+    instant: {"type": "string", "format": "date-time"},
+    boolean: {"type": "boolean"},
+}
+"""How the text of a filter is read → what it looks like."""
+
+
+def _schema_of(one: Filter) -> Json:
+    return {"type": "string", "enum": list(one.allowed)} if one.allowed else FILTER_SCHEMAS.get(one.read, {"type": "string"})
+
+
+# --- what stands in bodies ----------------------------------------------------------------------------------------------
+
+TEXT: Json = {"type": "string"}
+ANY_JSON_LD: Json = {"type": ["object", "array"]}
+JSON_TYPES = ("application/json", "application/ld+json")
+
+
+def _ref(name: str) -> Json:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _offered(offers: Mapping[str, Any], schema: Json) -> dict[str, Json]:
+    """Content-Type → schema, for everything that can be answered; the text after a semicolon only where it is a profile."""
+    found = dict.fromkeys(_plain(offer.content_type) for offer in offers.values())
+    return {name: _schema_as(name, schema) for name in found}
+
+
+def _plain(content_type: str) -> str:
+    return content_type if "profile=" in content_type else content_type.partition(";")[0]
+
+
+def _schema_as(content_type: str, schema: Json) -> Json:
+    if content_type in JSON_TYPES:
+        return schema
+    return ANY_JSON_LD if "json" in content_type else TEXT
+
+
+# --- the table ----------------------------------------------------------------------------------------------------------
+
+Describe = Callable[[Route], Operation]
+"""How a method of a route is described."""
+
+
+def _pascal(path: str) -> str:
+    """The name of what a path leads to: `RentActions` for `/v1/rent-actions`."""
+    return path.rpartition("/")[2].title().replace("-", "")
+
+
+def _name(kind: Kind) -> str:
+    return kind.name[0].upper() + kind.name[1:]
+
+
+def _schema_name(kind: Kind) -> str:
+    return kind.frame.name.title().replace(" ", "")
+
+
+def _kind(route: Route) -> Kind:
+    kind: Kind = route.bound["kind"]
+    return kind
+
+
+def _listed(route: Route) -> Operation:
+    kind = _kind(route)
+    page = Answer(200, "A page of the collection.", _offered(COLLECTION_OFFERS, collection_of(_ref(_schema_name(kind)))), ("ETag",))
+    return Operation(
+        name=f"list{_pascal(kind.path)}",
+        group=kind.frame.name,
+        summary=f"Every {kind.frame.name}, page by page",
+        answers=(page, NOT_MODIFIED),
+        manners=(_filters(kind.filters), _sorted(kind), PAGED, _formatted(COLLECTION_OFFERS), CONDITIONAL),
+        returns="Collection",
+    )
+
+
+def _created(route: Route) -> Operation:
+    kind = _kind(route)
+    name = _schema_name(kind)
+    content = _offered(RESOURCE_OFFERS, {"anyOf": [_ref(name), many_of(_ref(name))]})
+    made = Answer(201, f"The new {kind.frame.name}, or a collection of many new ones.", content, ("Location", *WRITTEN))
+    rehearsed = Answer(200, "What would have been made: the request was to be validated only.", content, ("Preference-Applied",))
+    return Operation(
+        name=f"create{_name(kind)}",
+        group=kind.frame.name,
+        summary=f"A new {kind.frame.name}, or many: all of them or none",
+        answers=(rehearsed, made),
+        manners=(REHEARSED, ONCE, QUERIED, NEGOTIATED, READ, GRAPH, MANY),
+        body=Content({media_type: _sent_as(media_type, f"New{name}") for media_type in READABLE}),
+        expects=kind.name,
+        returns=kind.name,
+    )
+
+
+WRITTEN = ("Content-Location", "ETag", "Idempotency-Replayed", "Preference-Applied")
+"""Headers of an answer to a command."""
+
+
+def _sent_as(media_type: str, name: str) -> Json:
+    """One or many, in JSON as the schema has it; in JSON-LD also in any other form of the same graph."""
+    if media_type not in JSON_TYPES:
+        return TEXT
+    several = {"type": "array", "items": _ref(name), "minItems": 1}
+    graph = {"type": "object", "required": ["@graph"], "properties": {"@context": CONTEXT, "@graph": several}}
+    others = [ANY_JSON_LD] if media_type == JSON_LD.media_type else []
+    return {"anyOf": [_ref(name), several, graph, *others]}
+
+
+def _read(route: Route) -> Operation:
+    kind = _kind(route)
+    found = Answer(200, f"The {kind.frame.name} as it is now.", _offered(READ_OFFERS, _ref(_schema_name(kind))), ("ETag",))
+    return Operation(
+        name=f"get{_name(kind)}",
+        group=kind.frame.name,
+        summary=f"One {kind.frame.name}",
+        answers=(found, NOT_MODIFIED),
+        manners=(_of(kind), _formatted(READ_OFFERS), CONDITIONAL),
+        returns=kind.name,
+    )
+
+
+def _changed(route: Route) -> Operation:
+    kind = _kind(route)
+    changes, patch = _ref(f"{_schema_name(kind)}Changes"), _ref("JsonPatch")
+    after = Answer(200, f"The {kind.frame.name} as it is then.", _offered(RESOURCE_OFFERS, _ref(_schema_name(kind))), WRITTEN)
+    return Operation(
+        name=f"change{_name(kind)}",
+        group=kind.frame.name,
+        summary=f"Change a {kind.frame.name}: a merge patch (RFC 7396) or a JSON Patch (RFC 6902)",
+        answers=(after,),
+        manners=(_of(kind), REHEARSED, GUARDED, ONCE, QUERIED, NEGOTIATED, READ, GRAPH, PLANNED_ANEW if kind is RENT_ACTION else IN_USE),
+        body=Content({media_type: patch if media_type == JSON_PATCH else changes for media_type in PATCHABLE}),
+        returns=kind.name,
+    )
+
+
+def _history(route: Route) -> Operation:
+    kind = _kind(route)
+    page = Answer(200, "A page of the history.", _offered(COLLECTION_OFFERS, collection_of(_ref("Revision"))), ("ETag",))
+    return Operation(
+        name=f"list{_name(kind)}Revisions",
+        group=kind.frame.name,
+        summary=f"Every change of a {kind.frame.name}, the first one first",
+        answers=(page, NOT_MODIFIED),
+        manners=(_of(kind), PAGED, _formatted(COLLECTION_OFFERS), CONDITIONAL),
+        returns="Collection",
+    )
+
+
+def _past(route: Route) -> Operation:
+    kind = _kind(route)
+    found = Answer(200, f"The {kind.frame.name} as it was.", _offered(READ_OFFERS, _ref(_schema_name(kind))), ("ETag",))
+    number = _in_path("number", "Number of the revision; the first is 1.", pattern="^[1-9][0-9]{0,17}$")
+    return Operation(
+        name=f"get{_name(kind)}Revision",
+        group=kind.frame.name,
+        summary=f"A {kind.frame.name} as it was",
+        answers=(found, NOT_MODIFIED),
+        manners=(_of(kind), number, _formatted(READ_OFFERS), CONDITIONAL),
+        returns=kind.name,
+    )
+
+
+def _step(route: Route) -> Operation:
+    step: Step = route.bound["step"]
+    froms = [str(status) for status, steps in TRANSITIONS.items() if step in steps]
+    to = next(str(steps[step]) for steps in TRANSITIONS.values() if step in steps)
+    known = STEPS[step].options
+    after = Answer(200, "The reservation as it is then.", _offered(RESOURCE_OFFERS, _ref(_schema_name(RENT_ACTION))), WRITTEN)
+    return Operation(
+        name=f"{step}{_name(RENT_ACTION)}",
+        group=RENT_ACTION.frame.name,
+        summary=f"{step.title()}: {', '.join(froms)} becomes {to}",
+        answers=(after,),
+        manners=(_of(RENT_ACTION), REHEARSED, GUARDED, ONCE, QUERIED, NEGOTIATED, READ, OPTIONS_OF_STEP, STEP_REFUSALS.get(step, TAKEN)),
+        body=Content(dict.fromkeys(STEP_READABLE, _options(known)), {"everything": _example_options(known)}, is_required=False),
+        returns=RENT_ACTION.name,
+    )
+
+
+def _options(known: Known) -> Json:
+    properties = {name: _option(allowed) for name, allowed in known.items()}
+    return {"type": "object", "properties": {"@context": CONTEXT, **properties}, "additionalProperties": False}
+
+
+def _option(allowed: tuple[str, ...] | None) -> Json:
+    return {"enum": [str(one) for one in allowed]} if allowed else {"type": "string", "minLength": 1, "maxLength": LONGEST_REASON}
+
+
+def _example_options(known: Known) -> Json:
+    return {name: str(allowed[0]) if allowed else "The rally was called off." for name, allowed in known.items()}
+
+
+def _allocations(_route: Route) -> Operation:
+    page = Answer(200, "A page of the allocations.", _offered(COLLECTION_OFFERS, collection_of({"type": "object"})), ("ETag",))
+    return Operation(
+        name=f"list{_name(RENT_ACTION)}Allocations",
+        group=RENT_ACTION.frame.name,
+        summary="The units that a reservation has, or had",
+        answers=(page, NOT_MODIFIED),
+        manners=(_of(RENT_ACTION), PAGED, _formatted(COLLECTION_OFFERS), CONDITIONAL),
+        returns="Collection",
+    )
+
+
+def _queried(_route: Route) -> Operation:
+    graphs = (Parameter(name, "query", "The IRI of a graph.", TEXTS) for name in sparql.PARAMETERS if name != "query")
+    query = Parameter("query", "query", "A SPARQL 1.1 query that reads. Without it the endpoint describes itself.")
+    operation = _sparql("query", "Ask with SPARQL", (Manner((query, *graphs)), _formatted(GRAPHS), CONDITIONAL), {HTML.media_type: TEXT})
+    return replace(operation, answers=(*operation.answers, NOT_MODIFIED))
+
+
+def _queried_by_post(_route: Route) -> Operation:
+    graphs = {name: TEXTS for name in sparql.PARAMETERS if name != "query"}
+    form = {"type": "object", "required": ["query"], "properties": {"query": TEXT, **graphs}}
+    body = Content({sparql.FORM: form, sparql.QUERY: TEXT}, {"everything": {"query": "SELECT * WHERE { ?s ?p ?o } LIMIT 10"}})
+    return replace(_sparql("queryByPost", "Ask with SPARQL, the query in the body", (READ,)), body=body)
+
+
+def _sparql(name: str, summary: str, manners: tuple[Manner, ...], others: Mapping[str, Json] | None = None) -> Operation:
+    types = (*sparql.TABLE_OFFERS, *(form.media_type for form in FORMATS))
+    content = {**{media_type: {} if "json" in media_type else TEXT for media_type in types}, **(others or {})}
+    headers = ("ETag", "Preference-Applied", "X-Projection-Backlog")
+    answer = Answer(200, "A table for SELECT and ASK, a graph for CONSTRUCT and DESCRIBE.", content, headers)
+    return Operation(name, "SPARQL", summary, (answer,), (*manners, ASKED, QUERIED, NEGOTIATED))
+
+
+TEXTS: Json = {"type": "array", "items": {"type": "string"}}
+ASKED = Manner((LENIENT,), (errors.QueryRefused, errors.QueryLimitExceeded, errors.StoreUnavailable))
+
+
+def _live(_route: Route) -> Operation:
+    answers = (Answer(200, "It lives.", {"application/json": HEALTH}),)
+    return Operation("isLive", "health", "Whether the process lives", answers)
+
+
+def _ready(_route: Route) -> Operation:
+    answers = (
+        Answer(200, "Every part works.", {"application/json": HEALTH}),
+        Answer(503, "A part does not work.", {"application/json": HEALTH}),
+    )
+    return Operation("isReady", "health", "Whether every part works", answers)
+
+
+HEALTH: Json = {
+    "type": "object",
+    "required": ["status"],
+    "properties": {"status": {"enum": ["ok", "down"]}, "parts": {"type": "object", "additionalProperties": {"type": "object"}}},
+}
+
+
+def _look(_route: Route) -> Operation:
+    file = Answer(200, "The file.", {medium.media_type: TEXT for medium in MEDIA.values()}, ("ETag",))
+    manners = (_in_path("name", "Name of the file."), QUERIED, CONDITIONAL)
+    return Operation("getLook", "discovery", "What the pages for people look like", (file, NOT_MODIFIED), manners)
+
+
+TAKEN = Manner((), (errors.TransitionRefused,))
+STEP_REFUSALS: Mapping[Step, Manner] = {Step.APPROVE: Manner((), (errors.TransitionRefused, errors.InsufficientAvailability))}
+"""How a step can be refused beyond the refusals of every step."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """A published page: the name of its operation, what it is, and what it is offered as."""
+
+    name: str
+    summary: str
+    offers: Mapping[str, Choice]
+
+    def __call__(self, route: Route) -> Operation:
+        named = (_in_path("name", "Its name; the extension may be left out."),) if "{name}" in route.template else ()
+        answers = (Answer(200, "As it is published.", _offered(self.offers, ANY_JSON_LD), ("ETag", *OPEN_TO_ALL)), PUBLIC_NOT_MODIFIED)
+        return Operation(self.name, "discovery", self.summary, answers, (*named, _formatted(self.offers), CONDITIONAL))
+
+
+def _published(forms: Iterable[Format]) -> dict[str, Choice]:
+    return {**{form.media_type: Wanted(form) for form in forms}, HTML.media_type: HTML}
+
+
+GRAPHS = _published(FORMATS)
+
+DESCRIPTIONS: Mapping[tuple[Any, str], Describe] = {
+    (Collection, "GET"): _listed,
+    (Collection, "POST"): _created,
+    (Item, "GET"): _read,
+    (Item, "PATCH"): _changed,
+    (Revisions, "GET"): _history,
+    (PastState, "GET"): _past,
+    (ReservationStep, "POST"): _step,
+    (Allocations, "GET"): _allocations,
+    (Sparql, "GET"): _queried,
+    (Sparql, "POST"): _queried_by_post,
+    (Live, "GET"): _live,
+    (Ready, "GET"): _ready,
+    (Looks, "GET"): _look,
+    (discovery.entry_point, "GET"): Page("enter", "What there is", GRAPHS),
+    (discovery.contexts, "GET"): Page("listContexts", "The JSON-LD contexts", GRAPHS),
+    (discovery.context_pages, "GET"): Page("getContext", "A JSON-LD context", _published(discovery.CONTEXT_FORMATS)),
+    (discovery.shapes, "GET"): Page("listShapes", "The SHACL shapes", GRAPHS),
+    (discovery.shape_pages, "GET"): Page("getShape", "A SHACL shape", GRAPHS),
+    (discovery.vocabulary, "GET"): Page("getVocabulary", "Our own terms", GRAPHS),
+    (discovery.problems, "GET"): Page("listProblems", "The types of problems", GRAPHS),
+    (discovery.problem_pages, "GET"): Page("getProblem", "What a problem means, and what to do about it", GRAPHS),
+    (description.openapi, "GET"): Page("getOpenApi", "This description", {JSON.media_type: Wanted(JSON)}),
+    (description.docs, "GET"): Page("getDocs", "This description, for people", {HTML.media_type: HTML}),
+    (description.api_documentation, "GET"): Page("getApiDocumentation", "This description, in Hydra's terms", GRAPHS),
+    (description.void, "GET"): Page("getVoid", "What data there is, in VoID's terms", GRAPHS),
+}
+"""What makes an endpoint, or its class, and a method → its description. A test says that no route lacks one."""
+
+
+def interface(routes: Iterable[Route]) -> Interface:
+    """Every method of these routes with its description."""
+    return [Described(route, method, _describe(route, method)) for route in routes for method in route.needs]
+
+
+def _describe(route: Route, method: str) -> Operation:
+    row = DESCRIPTIONS.get((route.endpoint, method)) or DESCRIPTIONS[route.maker, method]
+    operation = row(route)
+    return replace(operation, manners=(EVERY, _asked_of(route.needs[method]), *operation.manners))
+
+
+def _asked_of(needed: Needed) -> Manner:
+    if needed is PUBLIC:
+        return Manner()
+    return SCOPED if isinstance(needed, Scope) else KEYED

@@ -1,0 +1,288 @@
+"""
+The pages themselves: which template, and what it is told. One instance serves a whole deployment.
+
+A page is a function of the document that it shows and of the files of this package alone. `edition` names the state of the
+latter, so that entity tags change with the templates.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import orjson
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from ld_server.http.negotiation import FORMAT
+from ld_server.http.pages import words
+from ld_server.http.pages.filters import controls
+from ld_server.http.pages.interface import interface
+from ld_server.http.pages.places import Places
+from ld_server.http.pages.values import MOST_COLUMNS, Field, Gallery, columns_of
+from ld_server.http.pages.views import VIEWS
+from ld_server.rdf.contexts import Contexts
+from ld_server.resources import KINDS
+from ld_server.resources.kind import Kind
+
+PLACE = Path(__file__).parent
+STATIC = PLACE / "static"
+
+PAGE_HEADERS: Mapping[str, str] = {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+}
+"""Of every answer in HTML: no script, nothing from elsewhere, in nobody's frame."""
+
+SYNTAXES: Mapping[str, str] = {
+    "jsonld": "JSON-LD", "turtle": "Turtle", "ntriples": "N-Triples", "nquads": "N-Quads", "trig": "TriG", "rdfxml": "RDF/XML",
+    "json": "JSON", "csv": "CSV",
+}  # fmt: skip
+"""Keys of the syntaxes, and of tables → what people call them."""
+
+RESOURCE_SYNTAXES = tuple(key for key in SYNTAXES if key != "csv")
+
+BELOW: Mapping[str, tuple[str, ...]] = {"rentAction": ("allocations",)}
+"""Kind → what can be opened below each of its resources, besides the revisions."""
+
+ABOUT: Mapping[str, str] = {
+    "/docs": "Interface",
+    "/ns/reservations": "Vocabulary",
+    "/shapes": "Shapes",
+    "/contexts": "Contexts",
+    "/problems": "Problems",
+    "/v1/sparql": "SPARQL",
+}
+"""What the foot of every page leads to."""
+
+
+@dataclass(frozen=True)
+class Link:
+    """Somewhere to go."""
+
+    text: str
+    href: str
+    is_here: bool = False
+
+
+@dataclass(frozen=True)
+class Sorting:
+    """A link that sorts a list; `direction` is how it is sorted now (ARIA's word), `following` how it would be then."""
+
+    href: str
+    direction: str
+    following: str
+    sign: str
+
+
+_DIRECTIONS = {
+    (False, False): ("none", "ascending", "↕"),
+    (True, False): ("ascending", "descending", "↑"),
+    (False, True): ("descending", "ascending", "↓"),
+}
+"""Whether the list is sorted by a key, upwards and downwards → what is said about that."""
+
+
+@cache
+def templates() -> Environment:
+    """The templates, each compiled when it is first used. Everything that is said in them is escaped."""
+    loader = FileSystemLoader(PLACE / "templates")
+    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+
+
+@cache
+def edition(place: Path = PLACE) -> str:
+    """The state of the templates and of the code around them, in eight letters."""
+    digest = hashlib.sha256()
+    for file in sorted(one for one in place.rglob("*") if one.suffix in (".py", ".html", ".css", ".svg")):
+        digest.update(file.name.encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()[:8]
+
+
+def embedded(body: str) -> Markup:
+    """JSON as it may stand in a script element: nothing in it can end the element or open a comment, and it reads the same."""
+    for letter in "<>&":
+        body = body.replace(letter, f"\\u{ord(letter):04x}")
+    return Markup(body)  # noqa: S704 (the letters that mean something to HTML are gone)
+
+
+class Pages:
+    """Renders documents for people. `base_iri` and `contexts` are those of the deployment."""
+
+    def __init__(self, base_iri: str, contexts: Contexts) -> None:
+        self.places = Places(base_iri)
+        self.gallery = Gallery(self.places, contexts)
+        self._contexts = contexts
+
+    @cached_property
+    def edition(self) -> str:
+        """Eight letters that change whenever the same document would be shown in another way."""
+        told = [[kind.name, kind.path, kind.frame.name, *kind.keys] for kind in KINDS.values()]
+        seen = orjson.dumps([edition(), self.places.base_iri, told, self._contexts.v1])
+        return hashlib.sha256(seen).hexdigest()[:8]
+
+    # --- resources and collections ------------------------------------------------------------------------------------
+
+    def resource(self, kind: Kind, iri: str, body: str) -> str:
+        """A resource, or one of its revisions, whose document is `body`."""
+        document = orjson.loads(body)
+        fields = [one for one in self.gallery.fields(document) if one.value]
+        return self._render(
+            "resource.html",
+            iri,
+            body,
+            title=_title(kind, document),
+            noun=kind.frame.name if kind.label(document) != document["identifier"] else "",
+            identifier=document["identifier"],
+            revision=self._revision(kind, iri),
+            newest=self.places.href(str(document["@id"])),
+            fields=fields,
+            source=orjson.dumps(document, option=orjson.OPT_INDENT_2).decode(),
+            related=[Link(words.label(name), f"{self.places.href(iri)}/{name}") for name in self._below(kind, iri)],
+        )
+
+    def collection(self, iri: str, body: str, chosen: Mapping[str, str], kind: Kind | None = None) -> str:
+        """A page of a collection at `iri` whose document, members included, is `body`; `chosen` are the parameters of the request."""
+        document = orjson.loads(body)
+        members = document["member"]
+        following = document.get("view", {}).get("next")
+        address = f"{iri}?{urlencode(chosen)}" if chosen else iri
+        return self._render(
+            "collection.html",
+            address,
+            body,
+            syntaxes=self._syntaxes(address, SYNTAXES),
+            title=_plural(kind) if kind else _part_of(iri),
+            total=document["totalItems"],
+            first_column=Field("", words.sentence(kind.frame.name) if kind else _class_of(members), None, None),
+            sorts=self._sorts(kind, iri, chosen) if kind else {},
+            members=[self._member(kind, one) for one in members],
+            table=self.gallery.table(members, _columns(kind, iri, members)),
+            controls=controls(kind.filters if kind else {}, chosen),
+            narrowed=bool(kind and chosen.keys() & kind.filters.keys()),
+            chosen=chosen,
+            whole=self.places.href(iri),
+            first=self._first(iri, chosen) if "after" in chosen else None,
+            following=self.places.href(following) if following else None,
+        )
+
+    def _member(self, kind: Kind | None, member: dict[str, Any]) -> Link:
+        iri = str(member.get("@id", ""))
+        text = kind.label(member) if kind else str(member.get("name") or member.get("identifier") or words.last_part(iri))
+        return Link(text, "" if "#" in iri else self.places.href(iri) or "")
+
+    def _sorts(self, kind: Kind, iri: str, chosen: Mapping[str, str]) -> dict[str, "Sorting"]:
+        """Key → how the list is sorted by it now, and the link that sorts by it, or the other way round."""
+        now = chosen.get("sort", "").split(",")[0]
+        kept = {name: value for name, value in chosen.items() if name not in ("after", "sort")}
+        found = {}
+        for key in kind.sorts:
+            query = urlencode({**kept, "sort": f"-{key}" if now == key else key})
+            found[key] = Sorting(f"{self.places.href(iri)}?{query}", *_DIRECTIONS[now == key, now == f"-{key}"])
+        return found
+
+    def _first(self, iri: str, chosen: Mapping[str, str]) -> str:
+        kept = {name: value for name, value in chosen.items() if name != "after"}
+        return f"{self.places.href(iri)}?{urlencode(kept)}" if kept else str(self.places.href(iri))
+
+    def _below(self, kind: Kind, iri: str) -> tuple[str, ...]:
+        return () if self._revision(kind, iri) else (*BELOW.get(kind.name, ()), "revisions")
+
+    def _revision(self, kind: Kind, iri: str) -> str:
+        """The number of the revision that this is the address of, or nothing for the newest state."""
+        return iri.removeprefix(f"{self.places.base_iri}{kind.path}/").partition("/revisions/")[2]
+
+    # --- everything else ----------------------------------------------------------------------------------------------
+
+    def problem(self, document: Mapping[str, Any], advice: str, wants_key: bool) -> str:
+        """A problem document, with what can be done about it."""
+        fields = self.gallery.fields(document, ("title", "status", "detail"))
+        told = {"document": document, "fields": fields, "advice": advice, "wants_key": wants_key, "syntaxes": []}
+        return self._render("problem.html", "", "", title=document["title"], **told)
+
+    def published(self, view: str, iri: str, body: str, source: str, syntaxes: Sequence[str]) -> str:
+        """
+        Something published: `view` names how it is shown, `body` is its JSON-LD, `source` how it is written; `syntaxes` are the keys
+        of what it can be had as.
+        """
+        told = VIEWS[view](orjson.loads(body), self.gallery)
+        others = self._syntaxes(iri, syntaxes)
+        return self._render(f"{view}.html", iri, body, **{"title": words.label(iri), "source": source, "syntaxes": others, **told})
+
+    def interface(self, iri: str, document: Mapping[str, Any]) -> str:
+        """The OpenAPI document for people."""
+        return self._render("docs.html", iri, "", title="The interface", syntaxes=[], **interface(document))
+
+    def _render(self, template: str, iri: str, body: str, **told: Any) -> str:
+        common = {
+            "iri": iri,
+            "embedded": embedded(body),
+            "crumbs": self._crumbs(iri),
+            "kinds": [self._to_collection(kind, iri) for kind in KINDS.values()],
+            "about": [Link(text, self.places.path(path)) for path, text in ABOUT.items()],
+            "syntaxes": self._syntaxes(iri, RESOURCE_SYNTAXES),
+            "path": self.places.path,
+            "here": self.places.href(iri) if iri else "",
+        }
+        return templates().get_template(template).render({**common, **told})
+
+    def _to_collection(self, kind: Kind, iri: str) -> Link:
+        here = iri.removeprefix(self.places.base_iri + kind.path)
+        return Link(_plural(kind), self.places.path(kind.path), is_here=here != iri and here[:1] in ("", "/", "?"))
+
+    def _crumbs(self, iri: str) -> list[Link]:
+        """The way from the entry point to the address, which is not itself in it."""
+        path = iri.removeprefix(self.places.base_iri).partition("?")[0]
+        kind = next((one for one in KINDS.values() if path.startswith(one.path + "/")), None)
+        if kind is None:
+            return [Link(text, self.places.path(above)) for above, text in ABOUT.items() if path.startswith(above + "/")]
+        above = kind.path
+        crumbs = [Link(_plural(kind), self.places.path(above))]
+        for name in path.removeprefix(above).strip("/").split("/")[:-1]:
+            above = f"{above}/{name}"
+            crumbs.append(Link(name if "_" in name else words.label(name), self.places.path(above)))
+        return crumbs
+
+    def _syntaxes(self, iri: str, keys: Iterable[str]) -> list[Link]:
+        """The same in the other syntaxes, for people who cannot say Accept."""
+        address = self.places.href(iri) or ""
+        return [Link(SYNTAXES[key], f"{address}{'&' if '?' in address else '?'}{FORMAT}={key}") for key in keys if key in SYNTAXES]
+
+
+def _title(kind: Kind, document: dict[str, Any]) -> str:
+    label = kind.label(document)
+    return f"{words.sentence(kind.frame.name)} {label}" if label == document["identifier"] else label
+
+
+def _is_said(key: str, member: Mapping[str, Any], collection: str) -> bool:
+    value = str(member.get(key, ""))
+    return value == words.last_part(str(member.get("@id", ""))) or collection.startswith(value + "/")
+
+
+def _class_of(members: Sequence[Mapping[str, Any]]) -> str:
+    """What the members are, as a heading."""
+    types = {str(one.get("@type", "")) for one in members}
+    return words.label(types.pop()) if len(types) == 1 else "Name"
+
+
+def _plural(kind: Kind) -> str:
+    return words.sentence(words.plural(kind.frame.name))
+
+
+def _part_of(iri: str) -> str:
+    """A heading for what belongs to a resource: Revisions of ra_1."""
+    *_, owner, name = iri.split("/")
+    return f"{words.label(name)} of {owner}"
+
+
+def _columns(kind: Kind | None, iri: str, members: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Of a kind those of its columns that any member has; of parts of a resource what neither their own names nor its name says already."""
+    if kind is None:
+        return tuple(key for key in columns_of(members) if not all(_is_said(key, one, iri) for one in members))
+    return tuple(key for key in kind.columns or kind.keys if any(key in one for one in members))[:MOST_COLUMNS]

@@ -1,0 +1,230 @@
+"""
+How a resource, or a page of a collection, leaves the house. The endpoints say what is shown; here it is said as what, and how.
+
+RENDERERS is the one table from media types to what makes the bytes. Whoever offers another way to show things adds a row there and
+one among the offers of `negotiation`.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, cast
+
+import falcon
+import orjson
+
+from ld_server.http import csv
+from ld_server.http.execution import CACHE_CONTROL
+from ld_server.http.negotiation import COLLECTION_OFFERS, CSV, FORMAT, HTML, READ_OFFERS, Choice, Wanted, choose, not_acceptable
+from ld_server.http.pages.pages import PAGE_HEADERS, Pages
+from ld_server.http.paging import LARGEST_LIMIT, CollectionPage
+from ld_server.http.parameters import query_parameters
+from ld_server.http.preconditions import content_tag, entity_tag, not_modified
+from ld_server.rdf.contexts import Contexts
+from ld_server.rdf.formats import FORMATS, JSON
+from ld_server.rdf.representation import collection_bytes, represent
+from ld_server.resources.kind import Kind
+from ld_server.services.parts import Parts
+
+Turn = Callable[[Mapping[str, str]], tuple[CollectionPage, Sequence[str]]]
+"""Parameters of a collection → the page that they ask for, and the documents of its members."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """
+    A state of a resource: the number of its revision and its document, serialised.
+
+    `iri` is where it is found: the resource's own IRI for the newest state, that of the revision for a past one.
+    """
+
+    kind: Kind
+    identifier: str
+    iri: str
+    revision: int
+    body: str
+
+
+@dataclass(frozen=True)
+class ShownPage:
+    """
+    A page of a collection; `bodies` are the documents of its members, serialised. `kind` is what the members are, or what they
+    belong to. `turn` gives the other pages; a collection without it has no others.
+    """
+
+    page: CollectionPage
+    bodies: Sequence[str]
+    kind: Kind
+    turn: Turn | None = None
+
+    def of_kind(self, parts: Parts) -> Kind | None:
+        """The kind of the members; None where they are no resources of their own."""
+        return self.kind if self.page.iri == parts.naming.collection(self.kind.prefix) else None
+
+
+def asked(req: falcon.Request, known: Sequence[str] = ()) -> dict[str, str]:
+    """The parameters of a request to read something, without `format`. Raises InvalidParameter."""
+    parameters = query_parameters(req.query_string, (*known, FORMAT))
+    return {name: value for name, value in parameters.items() if name != FORMAT}
+
+
+def chosen(req: falcon.Request, offers: Mapping[str, Choice]) -> Choice:
+    """What the client gets: what the parameter `format` names, else what Accept likes best. Raises NotAcceptable, InvalidParameter."""
+    return choose(req.env.get("HTTP_ACCEPT"), offers, req.get_param(FORMAT) or None)
+
+
+def may_be_read(req: falcon.Request) -> None:
+    """Raises NotAcceptable when the client accepts nothing that a resource can be shown as."""
+    chosen(req, READ_OFFERS)
+
+
+def may_be_listed(req: falcon.Request) -> None:
+    """Raises NotAcceptable when the client accepts nothing that a collection can be shown as."""
+    chosen(req, COLLECTION_OFFERS)
+
+
+def show(req: falcon.Request, resp: falcon.Response, shown: Shown, parts: Parts, cache_control: str = CACHE_CONTROL) -> None:
+    """Answers with a resource as the client likes it: 200, or 304 when the client has it. Raises NotAcceptable and Stale."""
+    choice = chosen(req, READ_OFFERS)
+    say_how_to_keep(resp, CACHE_CONTROL if choice is HTML else cache_control)  # the templates may change although the state does not
+    resp.set_headers(_headers(choice, shown.iri))
+    edition = pages_of(parts).edition if choice is HTML else ""
+    if not_modified(req, resp, entity_tag(shown.revision, choice, edition)):
+        return
+    resp.content_type = choice.content_type
+    resp.data = RENDERERS[choice.media_type].resource(shown, choice, parts)
+
+
+def show_page(
+    req: falcon.Request,
+    resp: falcon.Response,
+    page: CollectionPage,
+    bodies: Sequence[str],
+    kind: Kind,
+    parts: Parts,
+    turn: Turn | None = None,
+) -> None:
+    """
+    Answers with a page of a collection as the client likes it: see ShownPage. The tag comes from the bytes; what is streamed has none.
+
+    Raises NotAcceptable and Stale.
+    """
+    choice = chosen(req, COLLECTION_OFFERS)
+    content = RENDERERS[choice.media_type].collection(ShownPage(page, bodies, kind, turn), choice, parts)
+    say_how_to_keep(resp)
+    resp.set_headers(_headers(choice, page.iri))
+    if not isinstance(content, bytes):
+        resp.content_type = choice.content_type
+        resp.stream = cast(Any, content)
+        return
+    resp.append_link(page.first, "first")
+    if page.next:
+        resp.append_link(page.next, "next")
+    if not_modified(req, resp, content_tag(content, choice)):
+        return
+    resp.content_type = choice.content_type
+    resp.data = content
+
+
+def say_how_to_keep(resp: falcon.Response, cache_control: str = CACHE_CONTROL) -> None:
+    """The headers of every negotiated answer, 304 included."""
+    resp.set_header("Vary", "Accept")
+    resp.set_header("Cache-Control", cache_control)
+
+
+def _headers(choice: Choice, iri: str) -> dict[str, str]:
+    """What goes with a page or a table, besides what goes with every answer."""
+    return {name: value.format(name=file_name(iri)) for name, value in HEADERS.get(choice.media_type, {}).items()}
+
+
+def file_name(iri: str) -> str:
+    """What the table of a collection is called when it is saved: `rent-actions`, `ra_1-allocations`."""
+    *_, owner, name = iri.split("/")
+    return f"{owner}-{name}" if "_" in owner else name
+
+
+HEADERS: Mapping[str, Mapping[str, str]] = {
+    HTML.media_type: PAGE_HEADERS,
+    CSV.media_type: {"Content-Disposition": 'attachment; filename="{name}.csv"', "X-Content-Type-Options": "nosniff"},
+}
+"""Media type → its headers."""
+
+
+def pages_of(parts: Parts) -> Pages:
+    """The pages of a deployment."""
+    return _pages(parts.settings.base_iri, parts.contexts)
+
+
+@lru_cache(maxsize=8)
+def _pages(base_iri: str, contexts: Contexts) -> Pages:
+    return Pages(base_iri, contexts)
+
+
+# --- renderers --------------------------------------------------------------------------------------------------------
+
+
+def _resource_graph(shown: Shown, choice: Choice, parts: Parts) -> bytes:
+    wanted = cast(Wanted, choice)
+    return represent(shown.body, wanted.form, shown.iri, parts.contexts, wanted.profile)
+
+
+def _collection_graph(shown: ShownPage, choice: Choice, parts: Parts) -> bytes:
+    wanted = cast(Wanted, choice)
+    return collection_bytes(shown.page.document(parts.contexts.reference), shown.bodies, wanted.form, parts.contexts, wanted.profile)
+
+
+def _resource_page(shown: Shown, _choice: Choice, parts: Parts) -> bytes:
+    return pages_of(parts).resource(shown.kind, shown.iri, shown.body).encode()
+
+
+def _collection_page(shown: ShownPage, _choice: Choice, parts: Parts) -> bytes:
+    body = _collection_graph(shown, Wanted(JSON), parts).decode()
+    page = shown.page
+    return pages_of(parts).collection(page.iri, body, {**page.filters, **page.page}, shown.of_kind(parts)).encode()
+
+
+def _no_table(_shown: Shown, _choice: Choice, _parts: Parts) -> bytes:
+    """One resource makes no table."""
+    raise not_acceptable(READ_OFFERS)
+
+
+def _collection_table(shown: ShownPage, _choice: Choice, parts: Parts) -> bytes | Iterator[bytes]:
+    """The page that `limit` asks for, else every page, the next one read when the last has been taken."""
+    kind = shown.of_kind(parts)
+    columns = ("identifier", *kind.keys) if kind else csv.columns_of(map(orjson.loads, shown.bodies))
+    if "limit" in shown.page.page or shown.turn is None:
+        return b"".join(csv.table(map(orjson.loads, shown.bodies), columns))
+    return csv.table(_every(shown, shown.turn), columns)
+
+
+def _every(shown: ShownPage, turn: Turn) -> Iterator[Mapping[str, Any]]:
+    """
+    The members of a page and of all that follow, in batches.
+
+    A transaction per batch and none in between, so that a client who reads slowly holds nothing. As pages go, so does this:
+    what is written meanwhile is in it or not, and nothing is in it twice.
+    """
+    page, bodies = shown.page, shown.bodies
+    while True:
+        yield from map(orjson.loads, bodies)
+        if page.next_after is None:
+            return
+        page, bodies = turn({**page.filters, "limit": str(LARGEST_LIMIT), "after": page.next_after})
+
+
+@dataclass(frozen=True)
+class Renderer:
+    """What makes the bytes of a resource, and of a page of a collection."""
+
+    resource: Callable[[Shown, Choice, Parts], bytes]
+    collection: Callable[[ShownPage, Choice, Parts], bytes | Iterator[bytes]]
+
+
+_GRAPH = Renderer(_resource_graph, _collection_graph)
+
+RENDERERS: Mapping[str, Renderer] = {
+    **dict.fromkeys((form.media_type for form in FORMATS), _GRAPH),
+    HTML.media_type: Renderer(_resource_page, _collection_page),
+    CSV.media_type: Renderer(_no_table, _collection_table),
+}
+"""Media type → renderer."""
