@@ -61,7 +61,9 @@ class Page(HTMLParser):
     def loads(self) -> list[str]:
         """What a browser fetches to show it."""
         sheets = [one.attributes["href"] for one in self.all("link") if one.attributes["rel"] in ("stylesheet", "icon", "preload")]
-        return sheets + [one.attributes[name] for one in self.elements for name in ("src", "srcset", "poster", "data") if name in one.attributes]
+        return sheets + [
+            one.attributes[name] for one in self.elements for name in ("src", "srcset", "poster", "data") if name in one.attributes
+        ]
 
     @property
     def data(self) -> Any:

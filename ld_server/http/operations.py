@@ -298,7 +298,7 @@ def _example_options(known: Known) -> Json:
 
 
 def _allocations(_route: Route) -> Operation:
-    page = Answer(200, "A page of the allocations.", _offered(COLLECTION_OFFERS, collection_of({"type": "object"})), ("ETag",))
+    page = Answer(200, "A page of the allocations.", _offered(COLLECTION_OFFERS, collection_of(_ref("Allocation"))), ("ETag",))
     return Operation(
         name=f"list{_name(RENT_ACTION)}Allocations",
         group=RENT_ACTION.frame.name,

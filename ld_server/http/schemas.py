@@ -6,6 +6,7 @@ context what they are called, its frame what only the server says and how else a
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property
 from itertools import product
 from typing import Any
 
@@ -13,7 +14,7 @@ import orjson
 
 from ld_server.rdf import vocab
 from ld_server.rdf.contexts import Contexts
-from ld_server.rdf.shapes import Property, Shapes
+from ld_server.rdf.shapes import Property, Shape, Shapes
 from ld_server.resources.kind import Kind
 
 Json = dict[str, Any]
@@ -64,8 +65,11 @@ class KindSchemas:
         return self.name, f"New{self.name}", f"{self.name}Changes"
 
     def all(self) -> Json:
-        """The three schemas by name."""
-        return dict(zip(self.names, (self.answer(), self.request(), self.changes()), strict=True))
+        """The three schemas and those of the parts, by name."""
+        own = dict(zip(self.names, (self.answer(), self.request(), self.changes()), strict=True))
+        answered = {self._part_name(one, Side.ANSWER): self._node(one, Side.ANSWER) for one in self._known if self._is_part(one)}
+        sent = {self._part_name(one, Side.REQUEST): self._node(one, Side.REQUEST) for one in self._writable if self._is_part(one)}
+        return {**own, **answered, **sent}
 
     def answer(self) -> Json:
         """The resource as it is given back, in compacted JSON-LD."""
@@ -106,11 +110,11 @@ class KindSchemas:
 
     # --- which properties ---------------------------------------------------------------------------------------------
 
-    @property
-    def _shape(self) -> Any:
+    @cached_property
+    def _shape(self) -> Shape:
         return self.shapes.shape(self.kind.frame.shape)
 
-    @property
+    @cached_property
     def _known(self) -> list[Property]:
         """What an answer can have."""
         frame = self.kind.frame
@@ -187,7 +191,17 @@ class KindSchemas:
             return self._reference(one, side)
         if one.allowed and not one.datatype:
             return {"enum": [self._word(one.path, iri) for iri in one.allowed]}
+        if self._is_part(one):
+            return {"$ref": f"#/components/schemas/{self._part_name(one, side)}"}
         return self._node(one, side) if one.is_node or one.properties else _literal(one, side)
+
+    def _is_part(self, one: Property) -> bool:
+        """Whether the values are parts of the resource with a class and a description of their own, as lines are."""
+        return bool(one.classes and one.properties) and one in self._known and one.path not in self.kind.frame.references
+
+    def _part_name(self, one: Property, side: Side) -> str:
+        name = self._key(one.classes[0])
+        return name if side is Side.ANSWER else f"New{name}"
 
     def _reference(self, one: Property, side: Side) -> Json:
         prefixes = "|".join(self.kind.frame.references[one.path].targets)

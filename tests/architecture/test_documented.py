@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from ld_server.cli import COMMANDS, parser
+from ld_server.http.app import ROUTES
 from ld_server.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -62,3 +63,9 @@ def test_every_command_says_what_it_does(command, capsys):
 @pytest.mark.parametrize("one", SETTINGS, ids=lambda one: one.metadata["variable"])
 def test_every_setting_has_a_sentence(one):
     assert one.metadata["sentence"].endswith(".") and one.metadata["variable"].startswith("LD_")
+
+
+@pytest.mark.parametrize("template", sorted({route.template for route in ROUTES if "/revisions" not in route.template}))
+def test_every_address_is_documented(template, documentation):
+    written = template.replace("{identifier}", "{id}")
+    assert f"`{written}`" in documentation or f"`{written.replace('{name}', '{slug}')}`" in documentation

@@ -42,7 +42,8 @@ for (const element of document.querySelectorAll("body *")) {
   if (!says || !element.getClientRects().length) continue
   const [one, other] = [light(parsed(getComputedStyle(element).color)), light(back(element))]
   const contrast = (Math.max(one, other) + 0.05) / (Math.min(one, other) + 0.05)
-  if (contrast < 4.5) found.push(`${element.tagName}.${element.className} ${element.textContent.trim().slice(0, 30)}: ${contrast.toFixed(2)}`)
+  const text = element.textContent.trim().slice(0, 30)
+  if (contrast < 4.5) found.push(`${element.tagName}.${element.className} ${text}: ${contrast.toFixed(2)}`)
 }
 return found
 """
@@ -127,7 +128,7 @@ def test_every_page_fits_is_readable_and_loads_nothing_from_elsewhere(browser: B
 
 
 def requested(browser: Browser) -> list[str]:
-    """Every address that the browser asked another for; its own pages (`chrome:`, as in a new tab) and what it has in hand (`data:`) are not."""
+    """Every address that the browser asked others for, not itself (`chrome:`, as in a new tab)."""
     events = [json.loads(one["message"])["message"] for one in browser.driver.get_log("performance")]
     addresses = [one["params"]["request"]["url"] for one in events if one["method"] == "Network.requestWillBeSent"]
     return [address for address in addresses if not address.startswith(("chrome:", "data:", "about:"))]

@@ -68,7 +68,14 @@ def test_what_has_parts_is_json_with_identifiers(fleet: Site) -> None:
 
 
 def test_statements_in_other_words_stand_in_the_last_column(site: Site) -> None:
-    assert site.post(ITEM_TYPES, {**factories.item_type(), "brand": "ACME", "@context": [f"{BASE}/contexts/v1.jsonld", "https://schema.org"]}, Content_Type="application/ld+json").status_code == 201
+    assert (
+        site.post(
+            ITEM_TYPES,
+            {**factories.item_type(), "brand": "ACME", "@context": [f"{BASE}/contexts/v1.jsonld", "https://schema.org"]},
+            Content_Type="application/ld+json",
+        ).status_code
+        == 201
+    )
     (row,) = read(site.get(ITEM_TYPES, Accept=CSV).content)
     assert orjson.loads(row["other"]) == {"brand": "ACME"}
 
@@ -115,7 +122,10 @@ def test_no_cell_is_a_formula_and_every_text_can_be_had_back(site: Site, text: s
     assert plain(row["description"]) == site.get(f"{ITEM_TYPES}/itemType_1").json["description"]
 
 
-@pytest.mark.parametrize("value", [-1, -0.5, True, None, "x", "", "a=b", "1-2", {"identifier": "ra_1"}, ["a", {"@id": "urn:x"}], {"@value": "x", "@language": "en"}])
+@pytest.mark.parametrize(
+    "value",
+    [-1, -0.5, True, None, "x", "", "a=b", "1-2", {"identifier": "ra_1"}, ["a", {"@id": "urn:x"}], {"@value": "x", "@language": "en"}],
+)
 def test_what_is_no_formula_stays_as_it_is(value: Any) -> None:
     (row,) = read(b"".join(tables.table([{"key": value}], ("key",))))
     assert not row["key"].startswith("'")
@@ -138,7 +148,13 @@ def fill(site: Site, count: int, start: int = 1) -> None:
         numbers = uow.documents.next_numbers("asset", count - 1)
         for number in numbers:
             name = f"asset_{number}"
-            document = {**template, "@id": f"{BASE}{ASSETS}/{name}", "identifier": name, "serialNumber": f"SN-{number:06}", "description": "x" * 500}
+            document = {
+                **template,
+                "@id": f"{BASE}{ASSETS}/{name}",
+                "identifier": name,
+                "serialNumber": f"SN-{number:06}",
+                "description": "x" * 500,
+            }
             uow.documents.add(Head(name, "asset", number, 1, orjson.dumps(document).decode()), Authorship("test", now, "test"))
             uow.index.put(kind.table, kind.index_row(document))
 

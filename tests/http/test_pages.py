@@ -34,7 +34,17 @@ POLICY = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'sel
 KITS, POOLS = "/v1/catalog/kit-templates", "/v1/catalog/stock-pools"
 HOSTILE = "</script><script>alert(1)</script><!--<img src=x onerror=alert(2)>\"'&amp;{{7*7}}"
 
-PUBLIC = ("/", "/contexts", "/contexts/v1", "/contexts/schema.org", "/shapes", "/shapes/asset", "/ns/reservations", "/problems", "/problems/duplicate")
+PUBLIC = (
+    "/",
+    "/contexts",
+    "/contexts/v1",
+    "/contexts/schema.org",
+    "/shapes",
+    "/shapes/asset",
+    "/ns/reservations",
+    "/problems",
+    "/problems/duplicate",
+)
 RESOURCES = (
     f"{ITEM_TYPES}/itemType_1", f"{ASSETS}/asset_1", f"{POOLS}/pool_1", f"{KITS}/kit_1", f"{RESERVATIONS}/ra_1",
     f"{RESERVATIONS}/ra_1/revisions/1",
@@ -132,7 +142,9 @@ def test_a_reservation_is_told_in_words(fleet: Site) -> None:
     for words in ("Mon 1 Mar 2027,", "08:00 UTC", "Spring fair", "approved", "Alice", "TN-001", "TimerNode v2"):
         assert words in found.body
     assert found.all("time", datetime="2027-03-01T08:00:00Z")
-    assert {f"{ASSETS}/asset_1", f"{ITEM_TYPES}/itemType_1", f"{RESERVATIONS}/ra_1/allocations", f"{RESERVATIONS}/ra_1/revisions"} <= set(found.links)
+    assert {f"{ASSETS}/asset_1", f"{ITEM_TYPES}/itemType_1", f"{RESERVATIONS}/ra_1/allocations", f"{RESERVATIONS}/ra_1/revisions"} <= set(
+        found.links
+    )
 
 
 def test_every_value_of_a_document_stands_in_its_page(fleet: Site) -> None:
@@ -235,7 +247,9 @@ def test_a_filter_that_is_chosen_stays_chosen(fleet: Site) -> None:
 def test_a_list_is_sorted_by_clicking(site: Site) -> None:
     for code in ("B", "A", "C"):
         site.item_type(code)
-    (link,) = [one.attributes["href"] for one in page(site, ITEM_TYPES).all("a", class_="sort") if one.attributes["href"].endswith("sort=code")]
+    (link,) = [
+        one.attributes["href"] for one in page(site, ITEM_TYPES).all("a", class_="sort") if one.attributes["href"].endswith("sort=code")
+    ]
     ascending = page(site, link)
     assert [one["code"] for one in ascending.data["member"]] == ["A", "B", "C"]
     (back,) = [link for link in ascending.links if link.endswith("sort=-code")]
@@ -365,7 +379,13 @@ def test_a_key_without_the_scope_is_told_so_in_words(site: Site) -> None:
 
 @pytest.mark.parametrize(
     ("path", "status"),
-    [("/nowhere", 404), (f"{RESERVATIONS}/ra_77", 404), (f"{RESERVATIONS}?limit=0", 400), (f"{RESERVATIONS}?sattus=pending", 400), ("/?format=csv", 400)],
+    [
+        ("/nowhere", 404),
+        (f"{RESERVATIONS}/ra_77", 404),
+        (f"{RESERVATIONS}?limit=0", 400),
+        (f"{RESERVATIONS}?sattus=pending", 400),
+        ("/?format=csv", 400),
+    ],
 )
 def test_a_problem_is_a_page_with_the_members_of_its_document(site: Site, path: str, status: int) -> None:
     found = page(site, path, status)
