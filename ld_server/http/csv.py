@@ -29,9 +29,14 @@ _ROWS_AT_ONCE = 200
 def table(documents: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> Iterator[bytes]:
     """The header and the rows of the documents, some of them at a time, so that memory stays small however many there are."""
     yield _written([[*columns, OTHER]])
-    rows = (_row(document, columns) for document in documents)
-    while some := list(islice(rows, _ROWS_AT_ONCE)):
+    found = rows(documents, columns)
+    while some := list(islice(found, _ROWS_AT_ONCE)):
         yield _written(some)
+
+
+def rows(documents: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> Iterator[list[str]]:
+    """The cells of each document: a column after the other, then what has none."""
+    return (_row(document, columns) for document in documents)
 
 
 def columns_of(documents: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:

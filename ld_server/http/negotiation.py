@@ -170,11 +170,6 @@ class Wanted:
         return self.form.key if self.profile == COMPACTED else f"{self.form.key}-{self.profile.partition('#')[2]}"
 
     @cached_property
-    def is_stored(self) -> bool:
-        """Whether the stored document is what the client wants, byte for byte."""
-        return self.form.json and self.profile == COMPACTED
-
-    @cached_property
     def content_type(self) -> str:
         """The Content-Type of the answer."""
         if self.profile != COMPACTED:

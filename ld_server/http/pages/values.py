@@ -116,7 +116,8 @@ class Gallery:
         if "@value" in thing:
             return self._literal(thing, key)
         if thing.keys() == {"@list"}:
-            return self._several(thing["@list"], key)
+            inner = thing["@list"]
+            return self._several(inner if isinstance(inner, list) else [inner], key)
         if self._is_reference(thing):
             return self._reference(thing)
         shown = self.fields(thing, HIDDEN - {"identifier"})
@@ -147,7 +148,7 @@ class Gallery:
     def _several(self, several: list[Any], key: str) -> Value:
         if several and all(isinstance(one, dict) and "@value" not in one and not self._is_reference(one) for one in several):
             return Value("table", table=self.table(several, columns_of(several)))
-        return Value("list", items=tuple(self.value(one, key) for one in several))
+        return Value("list", items=tuple(self.value(one, key) for one in several if not _is_empty(one)))
 
     def _coercion(self, key: str) -> str:
         definition = self.contexts.v1.get(key)
