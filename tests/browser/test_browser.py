@@ -15,7 +15,7 @@ PATHS = (
     "/", "/v1/rent-actions", "/v1/rent-actions?status=approved", "/v1/rent-actions/ra_1", "/v1/rent-actions/ra_2",
     "/v1/rent-actions/ra_1/allocations", "/v1/rent-actions/ra_1/revisions", "/v1/rent-actions/ra_1/revisions/1",
     "/v1/catalog/assets?limit=2", "/v1/catalog/item-types/itemType_1", "/v1/catalog/kit-templates", "/v1/sparql",
-    "/ns/reservations", "/shapes/asset", "/contexts/v1", "/problems", "/problems/duplicate", "/nowhere",
+    "/ns/reservations", "/shapes/asset", "/contexts/v1", "/problems", "/problems/duplicate", "/docs", "/v1/api-documentation", "/nowhere",
 )  # fmt: skip
 
 every_look = pytest.mark.parametrize(

@@ -10,7 +10,7 @@ LABELS: Mapping[str, str] = {
     "@id": "Address",
     "@type": "Type",
     "agent": "Requested by",
-    "apiDocumentation": "Hydra documentation",
+    "apiDocumentation": "Hydra",
     "allocatedFrom": "From",
     "allocatedTo": "Until",
     "allocatedQuantity": "Allocated",
