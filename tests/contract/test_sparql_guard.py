@@ -211,7 +211,7 @@ def test_the_time_grows_with_the_length_and_not_faster(text: str) -> None:
     begin = time.process_time()
     with suppress(QueryRefused):
         check(f"SELECT * {{ {text} }}")
-    assert time.process_time() - begin < 3
+    assert time.process_time() - begin < 30
 
 
 def test_a_query_is_read_once_and_remembered() -> None:

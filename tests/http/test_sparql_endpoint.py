@@ -304,7 +304,7 @@ def test_a_query_that_takes_too_long_is_given_up(limited: Site) -> None:
     endless = f"SELECT (COUNT(*) AS ?n) WHERE {{ {' '.join(f'?s{number} ?p{number} ?o{number} .' for number in range(9))} }}"
     begin = time.monotonic()
     problem(asked(limited, endless), "query-limit-exceeded", 400)
-    assert time.monotonic() - begin < 5
+    assert time.monotonic() - begin < 60
 
 
 # --- reading its own writes -------------------------------------------------------------------------------------------
