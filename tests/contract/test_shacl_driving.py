@@ -119,4 +119,4 @@ def test_it_is_clearly_cheaper() -> None:
         return process_time() - started
 
     cheap = cost(lambda: VALIDATOR._ours._shapes.judge(shape, data, [root]))
-    assert cheap * 2 < cost(lambda: judge.validate(SHACLExecutor(), data, focus=[root]))
+    assert cheap * 3 < cost(lambda: judge.validate(SHACLExecutor(), data, focus=[root]))
