@@ -15,7 +15,7 @@ def query_parameters(query_string: str, known: Collection[str] = ()) -> dict[str
     if not query_string:
         return {}
     found: dict[str, str] = {}
-    for name, value in _pairs(query_string):
+    for name, value in pairs(query_string):
         if name not in known:
             raise _unknown(name, known)
         if name in found:
@@ -31,13 +31,14 @@ def nearest(name: str, known: Collection[str]) -> str | None:
     return by_lower[close[0]] if close else None
 
 
-def _pairs(query_string: str) -> list[tuple[str, str]]:
+def pairs(text: str, most: int = _MOST_PARAMETERS) -> list[tuple[str, str]]:
+    """Names and values of a query string or a form, in their order. Raises InvalidParameter, also for more than `most` of them."""
     try:
-        return parse_qsl(query_string, keep_blank_values=True, errors="strict", max_num_fields=_MOST_PARAMETERS)
+        return parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=most)
     except UnicodeDecodeError:
-        raise InvalidParameter("The query string is not UTF-8.") from None
+        raise InvalidParameter("The parameters are not UTF-8.") from None
     except ValueError:
-        raise InvalidParameter(f"There are more than {_MOST_PARAMETERS} parameters.") from None
+        raise InvalidParameter(f"There are more than {most} parameters.") from None
 
 
 def hint(name: str, known: Collection[str]) -> tuple[str, dict[str, Any]]:

@@ -9,7 +9,6 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import parse_qsl
 
 import falcon
 
@@ -17,7 +16,7 @@ from ld_server.domain.errors import InvalidParameter, QueryRefused, StoreUnavail
 from ld_server.http.body import read_body
 from ld_server.http.endpoints.discovery import TURTLE_FIRST, Publication, Single
 from ld_server.http.negotiation import FORMAT, Wanted, negotiate, not_acceptable, parse
-from ld_server.http.parameters import nearest
+from ld_server.http.parameters import nearest, pairs
 from ld_server.http.showing import pages_of
 from ld_server.rdf import codecs
 from ld_server.rdf.formats import BY_MEDIA_TYPE, FORMATS, TURTLE
@@ -31,6 +30,7 @@ UPDATE = "application/sparql-update"
 
 PARAMETERS = ("query", "default-graph-uri", "named-graph-uri")
 _MOST_PARAMETERS = 1000
+"""More than elsewhere: a dataset may have many graphs."""
 
 TABLE_OFFERS: Mapping[str, tuple[str, str]] = {
     results.JSON: (results.JSON, results.JSON),
@@ -76,12 +76,12 @@ class Sparql:
         if not req.params.keys() - {FORMAT}:
             self._itself.on_get(req, resp)
         else:
-            self._answer(req, resp, _request(_pairs(req.query_string)))
+            self._answer(req, resp, _request(pairs(req.query_string, _MOST_PARAMETERS)))
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         """The answer to a query in the body: in a form, or by itself."""
         posted = _posted(req, self._parts.settings.max_body_bytes)
-        self._answer(req, resp, _request([*_pairs(req.query_string), *posted]))
+        self._answer(req, resp, _request([*pairs(req.query_string, _MOST_PARAMETERS), *posted]))
 
     def _answer(self, req: falcon.Request, resp: falcon.Response, request: Request) -> None:
         form = guard.check(request.query).form
@@ -158,17 +158,7 @@ def _posted(req: falcon.Request, limit: int) -> list[tuple[str, str]]:
     if essence not in Sparql.accept_post or charset.lower() not in ("utf-8", "utf8"):
         raise UnsupportedMediaType(f"Send the query as {FORM} or {QUERY}, in UTF-8.", supported=list(Sparql.accept_post))
     text = read_body(req, limit).decode()
-    return [("query", text)] if essence == QUERY else _pairs(text)
-
-
-def _pairs(text: str) -> list[tuple[str, str]]:
-    """Names and values of a query string or a form."""
-    try:
-        return parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=_MOST_PARAMETERS)
-    except UnicodeDecodeError:
-        raise InvalidParameter("The parameters are not UTF-8.") from None
-    except ValueError:
-        raise InvalidParameter(f"There are more than {_MOST_PARAMETERS} parameters.") from None
+    return [("query", text)] if essence == QUERY else pairs(text, _MOST_PARAMETERS)
 
 
 def _request(pairs: list[tuple[str, str]]) -> Request:
