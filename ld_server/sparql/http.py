@@ -11,6 +11,7 @@ every change has to be mirrored there; twice, that the server makes a union with
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,11 @@ from ld_server.sparql.updates import arrival, departure, replacement
 from ld_server.sparql.wire import CHANGE_SECONDS, CONNECT_SECONDS, UNLIMITED, Endpoints, Parameters, Wire, given_up
 
 log = logging.getLogger(__name__)
+
+PROBE = "urn:ld-reservations:probe:"
+"""Graphs of the probe are named by this, the second they were made in, and something unique."""
+FORGOTTEN_SECONDS = 2 * CHANGE_SECONDS
+"""A probe of this age has been killed: nobody looks at its graphs any more."""
 
 
 def open_remote_store(settings: Settings) -> "HttpStore":
@@ -119,7 +125,8 @@ class HttpStore:
         return self._mirrored
 
     def _probe(self) -> bool:
-        one, other = NamedNode(f"urn:uuid:{uuid4()}"), NamedNode(f"urn:uuid:{uuid4()}")
+        self._forget_probes()
+        one, other = (NamedNode(f"{PROBE}{time.time():.0f}:{uuid4()}") for _ in range(2))
         triple = f"{one} {one} {one}"
         self._wire.update(f"INSERT DATA {{ GRAPH {one} {{ {triple} }} GRAPH {other} {{ {triple} }} }}")
         try:
@@ -129,6 +136,13 @@ class HttpStore:
         if times > 1:
             log.warning("the SPARQL server repeats a triple for each graph that holds it; run it without its union default graph")
         return times == 0
+
+    def _forget_probes(self) -> None:
+        """Drops what a process left that was killed while it probed."""
+        latest = time.time() - FORGOTTEN_SECONDS
+        probes = (name for name in self.graph_names() if name.startswith(PROBE))
+        for name in [name for name in probes if float(name.removeprefix(PROBE).split(":")[0]) < latest]:
+            self._wire.update(f"DROP SILENT GRAPH {NamedNode(name)}")
 
 
 def _parameters(dataset: Dataset | None) -> Parameters:

@@ -13,7 +13,7 @@ from pyoxigraph import Literal, NamedNode, Triple
 from ld_server.domain.errors import InvalidParameter, QueryLimitExceeded, StoreUnavailable
 from ld_server.settings import Settings
 from ld_server.sparql import results
-from ld_server.sparql.http import HttpStore
+from ld_server.sparql.http import FORGOTTEN_SECONDS, PROBE, HttpStore
 from ld_server.sparql.store import Limits, SparqlStore, open_store
 from ld_server.sparql.wire import Endpoints
 from tests.sparql_servers import OxigraphServer, free_port
@@ -233,9 +233,25 @@ def test_credentials_in_the_url_are_sent_and_parameters_stay(tmp_path: Path) -> 
     assert body == b"query=ASK+%7B%7D"
 
 
+def test_what_a_killed_probe_left_is_dropped_and_a_live_probe_left_alone() -> None:
+    old, live = f"{PROBE}{time.time() - FORGOTTEN_SECONDS - 5:.0f}:a", f"{PROBE}{time.time():.0f}:b"
+    server = OxigraphServer()
+    try:
+        endpoints = Endpoints(f"{server.url}/query", f"{server.url}/update")
+        HttpStore(lambda: endpoints, Limits(10, 10_000)).replace(dict.fromkeys((old, live), GRAPH[CAMERA]))
+        store = HttpStore(lambda: endpoints, Limits(10, 10_000))
+        store.replace(GRAPH)
+        assert sorted(store.graph_names()) == sorted([CAMERA, live])
+    finally:
+        server.stop()
+
+
 @pytest.mark.parametrize(("times", "mirrored"), [("0", True), ("1", False), ("2", False)])
 def test_a_union_is_mirrored_where_the_server_makes_none(times: str, mirrored: bool) -> None:
-    count = b'{"head":{"vars":["n"]},"results":{"bindings":[{"n":{"type":"literal","value":"%s"}}]}}' % times.encode()
+    count = (
+        b'{"head":{"vars":["n"]},"results":{"bindings":[{"n":{"type":"literal","value":"%s"},"g":{"type":"bnode","value":"b"}}]}}'
+        % times.encode()
+    )
     with Stand(200, results.JSON, count) as stand:
         store_at(stand.url).replace(GRAPH)
     assert (b"DELETE { ?s ?p ?o }" in stand.requests[-1][2]) == mirrored
