@@ -1,12 +1,21 @@
-"""The outbox: events, written in the transaction of what they tell about."""
+"""
+The outbox: events, written in the transaction of what they tell about.
 
+`position` is drawn before a transaction commits, so it is not the order in which events become visible. `sequence` is: it is given to
+events that can be seen, by one transaction at a time, so that whoever has read up to a number never finds a new event below it.
+SQLite has one writer at a time, and numbers as it writes; on Postgres `number` does it afterwards.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, insert, select
+from sqlalchemy import Connection, Select, bindparam, exists, func, insert, select, text
 
 from relational import tables
+
+_O = tables.outbox.c
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +39,50 @@ class Positioned:
     entry: OutboxEntry
 
 
+@dataclass(frozen=True, slots=True)
+class Numbered:
+    """An event and its place in the order in which events became visible."""
+
+    sequence: int
+    entry: OutboxEntry
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """
+    Which events are wanted. An event must be of one of the `types`, unless there are none; be about the `subject`; and have
+    occurred `since` an instant and before `until`, where these are given.
+    """
+
+    types: tuple[str, ...] = ()
+    subject: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+ANYTHING = Selection()
+
 _NAMES = tuple(one.name for one in fields(OutboxEntry))
-_ENTRIES = select(tables.outbox.c.position, *(tables.outbox.c[name] for name in _NAMES)).order_by(tables.outbox.c.position)
-_ADD = insert(tables.outbox)
+_COLUMNS = tuple(_O[name] for name in _NAMES)
+_ENTRIES = select(_O.position, *_COLUMNS).order_by(_O.position)
+_NUMBERED: Select[Any] = select(_O.sequence, *_COLUMNS).where(_O.sequence.is_not(None))
+_NEWEST = select(func.coalesce(func.max(_O.sequence), 0))
+_LATE = select(exists().where(_O.sequence.is_(None)))
+
+_ADD = {
+    "postgresql": insert(tables.outbox),
+    "sqlite": insert(tables.outbox).values(sequence=select(func.coalesce(func.max(_O.sequence), 0) + 1).scalar_subquery()),
+}
+
+_ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(7237120512)")
+_NUMBER = text(
+    "WITH fresh AS (SELECT position, row_number() OVER (ORDER BY position) AS place FROM "
+    "(SELECT position FROM outbox WHERE sequence IS NULL ORDER BY position LIMIT :limit) AS unnumbered), "
+    "newest AS (SELECT coalesce(max(sequence), 0) AS sequence FROM outbox) "
+    "UPDATE outbox SET sequence = newest.sequence + fresh.place FROM fresh, newest WHERE outbox.position = fresh.position"
+)
+LARGEST_SEQUENCE = 2**63 - 1
+"""Of a column; a number that somebody made up may be larger."""
 
 
 class Outbox:
@@ -44,20 +94,74 @@ class Outbox:
     def add(self, *entries: OutboxEntry) -> None:
         """Write events, in this order."""
         if entries:
-            self._connection.execute(_ADD, [{name: getattr(entry, name) for name in _NAMES} for entry in entries])
+            write = _ADD[self._connection.dialect.name]
+            self._connection.execute(write, [{name: getattr(entry, name) for name in _NAMES} for entry in entries])
 
     def after(self, position: int, limit: int) -> list[Positioned]:
         """
         The first `limit` events beyond a position, in the order in which they were written.
 
         On Postgres that is not the order of commits: an event may appear below a position that was read already, when its
-        transaction ends late. Whoever must miss none keeps track of events, not of the highest position.
+        transaction ends late. Whoever must miss none follows the sequence.
         """
-        return self._read(_ENTRIES.where(tables.outbox.c.position > position).limit(limit))
+        return [Positioned(row[0], OutboxEntry(*row[1:])) for row in self._read(_ENTRIES.where(_O.position > position).limit(limit))]
 
     def of_subject(self, identifier: str) -> list[Positioned]:
         """Every event about a resource, oldest first."""
-        return self._read(_ENTRIES.where(tables.outbox.c.subject_id == identifier))
+        return [Positioned(row[0], OutboxEntry(*row[1:])) for row in self._read(_ENTRIES.where(_O.subject_id == identifier))]
 
-    def _read(self, query: Select[Any]) -> list[Positioned]:
-        return [Positioned(row[0], OutboxEntry(*row[1:])) for row in self._connection.execute(query)]
+    def number(self, limit: int = 1000) -> int:
+        """
+        Give the first `limit` committed events that have none their sequence; how many those were.
+
+        Others who number wait until this transaction ends, so do nothing else in it.
+        """
+        if self._connection.dialect.name == "sqlite":
+            return 0
+        self._connection.execute(_ONE_AT_A_TIME)
+        return self._connection.execute(_NUMBER, {"limit": limit}).rowcount
+
+    def has_unnumbered(self) -> bool:
+        """Whether there are committed events without a sequence."""
+        return bool(self._connection.execute(_LATE).scalar_one())
+
+    def newest(self) -> int:
+        """The highest sequence, or 0."""
+        return int(self._connection.execute(_NEWEST).scalar_one())
+
+    def since(self, sequence: int, limit: int, wanted: Selection = ANYTHING) -> list[Numbered]:
+        """The first `limit` events beyond a sequence, the first one first. None of them ever appears below one that was read."""
+        query = _selected(wanted).where(_O.sequence > min(sequence, LARGEST_SEQUENCE)).order_by(_O.sequence)
+        return _numbered(self._read(query.limit(limit)))
+
+    def before(self, sequence: int, limit: int, wanted: Selection = ANYTHING) -> list[Numbered]:
+        """The last `limit` events below a sequence, the first one first."""
+        query = _selected(wanted).where(_O.sequence < min(sequence, LARGEST_SEQUENCE)).order_by(_O.sequence.desc())
+        return _numbered(self._read(query.limit(limit)))[::-1]
+
+    def by_id(self, identifier: str) -> Numbered | None:
+        """The event with this id, or None when there is none that has a sequence."""
+        found = _numbered(self._connection.execute(_BY_ID, {"of": identifier}).all())
+        return found[0] if found else None
+
+    def _read(self, query: Select[Any]) -> Sequence[Any]:
+        return self._connection.execute(query).all()
+
+
+_BY_ID = _NUMBERED.where(_O.id == bindparam("of"))
+
+
+def _numbered(rows: Sequence[Any]) -> list[Numbered]:
+    return [Numbered(row[0], OutboxEntry(*row[1:])) for row in rows]
+
+
+def _selected(wanted: Selection) -> Select[Any]:
+    query = _NUMBERED
+    for condition in (
+        _O.type.in_(wanted.types) if wanted.types else None,
+        None if wanted.subject is None else _O.subject_id == wanted.subject,
+        None if wanted.since is None else _O.occurred_at >= wanted.since,
+        None if wanted.until is None else _O.occurred_at < wanted.until,
+    ):
+        query = query if condition is None else query.where(condition)
+    return query

@@ -36,7 +36,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-KINDS = ("itemType", "asset", "stockPool", "kitTemplate", "rentAction", "allocation", "key")
+KINDS = ("itemType", "asset", "stockPool", "kitTemplate", "rentAction", "allocation", "key", "trigger", "webhook", "delivery")
 """What has numbers of its own. Numbers rise per kind; one that was drawn and not used leaves a gap."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -328,6 +328,9 @@ allocations = Table(
     ),
 )
 
+_unnumbered = text("sequence IS NULL")
+_unfinished = text("status IN ('pending', 'sending')")
+
 outbox = Table(
     "outbox",
     schema,
@@ -339,10 +342,109 @@ outbox = Table(
     Column("occurred_at", Instant, nullable=False),
     Column("correlation_id", Text, nullable=False),
     Column("body", Text, nullable=False),
+    Column("sequence", BigInteger),
     PrimaryKeyConstraint("position", name="events_are_in_order"),
     UniqueConstraint("id", name="event_id_is_unique"),
     Index("outbox_by_subject", "subject_id", "position"),
+    Index("outbox_by_sequence", "sequence", unique=True),
+    Index("outbox_by_type", "type", "sequence"),
+    Index("outbox_by_time", "occurred_at"),
+    Index("outbox_without_sequence", "position", postgresql_where=_unnumbered, sqlite_where=_unnumbered),
     sqlite_autoincrement=True,
+)
+"""`position` is the order of writing, `sequence` the order in which events became visible: none appears below one that was read."""
+
+webhooks = Table(
+    "webhooks",
+    schema,
+    Column("identifier", Text, nullable=False),
+    Column("number", BigInteger, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("secret_current", Text, nullable=False),
+    Column("secret_previous", Text),
+    Column("previous_until", Instant),
+    Column("enabled", Boolean, nullable=False),
+    Column("disabled_reason", Text),
+    Column("concurrency", Integer, nullable=False),
+    Column("rate_limit", Integer),
+    Column("rate_seconds", Integer),
+    Column("body", Text, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+    PrimaryKeyConstraint("identifier", name="webhooks_have_one_row"),
+    UniqueConstraint("number", name="webhooks_are_numbered"),
+    CheckConstraint("concurrency >= 1", name="webhook_concurrency_is_a_count"),
+)
+"""Where events may be sent. Secrets are sealed; `body` is what its owner said of it beyond the columns."""
+
+triggers = Table(
+    "triggers",
+    schema,
+    Column("identifier", Text, nullable=False),
+    Column("number", BigInteger, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("sees_after", BigInteger, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+    PrimaryKeyConstraint("identifier", name="triggers_have_one_row"),
+    UniqueConstraint("number", name="triggers_are_numbered"),
+    CheckConstraint("source IN ('event', 'schedule')", name="trigger_source_is_known"),
+)
+"""What is done when something happens. A trigger sees the events whose sequence is above `sees_after`."""
+
+deliveries = Table(
+    "deliveries",
+    schema,
+    Column("identifier", Text, nullable=False),
+    Column("number", BigInteger, nullable=False),
+    Column("event_id", Text, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("trigger", Text, nullable=False),
+    Column("webhook", Text),
+    Column("endpoint", Text, nullable=False),
+    Column("subject_id", Text, nullable=False),
+    Column("action_index", Integer, nullable=False),
+    Column("replay", Integer, nullable=False, server_default="0"),
+    Column("replayed_by", Text),
+    Column("status", Text, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("next_attempt_at", Instant),
+    Column("lease_owner", Text),
+    Column("lease_until", Instant),
+    Column("created_at", Instant, nullable=False),
+    Column("finished_at", Instant),
+    Column("last_status", Integer),
+    Column("last_error", Text),
+    PrimaryKeyConstraint("identifier", name="deliveries_have_one_row"),
+    UniqueConstraint("number", name="deliveries_are_numbered"),
+    UniqueConstraint("event_id", "trigger", "action_index", "replay", name="an_event_is_delivered_once"),
+    CheckConstraint("status IN ('pending', 'sending', 'delivered', 'dead', 'cancelled')", name="delivery_status_is_known"),
+    Index("deliveries_due", "next_attempt_at", postgresql_where=_unfinished, sqlite_where=_unfinished),
+    Index("deliveries_in_order", "endpoint", "subject_id", "sequence", postgresql_where=_unfinished, sqlite_where=_unfinished),
+    Index("deliveries_by_status", "status", "number"),
+    Index("deliveries_by_trigger", "trigger", "number"),
+    Index("deliveries_by_webhook", "webhook", "number"),
+)
+"""One row for each event that a trigger has to bring somewhere. `replay` counts from 1 when it is sent again; 0 is the first time."""
+
+attempts = Table(
+    "attempts",
+    schema,
+    Column("delivery", Text, ForeignKey("deliveries.identifier", name="attempt_at_a_delivery"), nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("started_at", Instant, nullable=False),
+    Column("duration_ms", Integer, nullable=False),
+    Column("status", Integer),
+    Column("request_headers", Text, nullable=False),
+    Column("response_head", Text),
+    Column("error", Text),
+    PrimaryKeyConstraint("delivery", "attempt", name="attempts_are_numbered"),
 )
 
 idempotency = Table(

@@ -23,7 +23,9 @@ from relational.keys import Keys
 from relational.leases import Leases
 from relational.outbox import Outbox
 from relational.projections import Projections
+from relational.triggers import Triggers
 from relational.turns import Turns
+from relational.webhooks import Webhooks
 
 
 class UnitOfWork:
@@ -39,6 +41,8 @@ class UnitOfWork:
         self.projections = Projections(connection)
         self.leases = Leases(connection)
         self.facts = Facts(connection)
+        self.triggers = Triggers(connection)
+        self.webhooks = Webhooks(connection)
 
 
 _DRIVER_ERRORS = (sqlite3.Error, psycopg.Error)

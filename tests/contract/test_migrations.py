@@ -163,6 +163,11 @@ def before(empty: Engine) -> Engine:
                VALUES ('ra_1', 1, 'pending', 'normal', 'alice', {first}, {second})""",
             *(f"INSERT INTO revisions VALUES ('{one}', 1, '', 'bob', {first}, 'c')" for one in ("itemType_1", "asset_1", "ra_1")),
             f"INSERT INTO revisions VALUES ('ra_1', 2, '', 'bob', {second}, 'c')",
+            *(
+                "INSERT INTO outbox (position, id, type, subject_type, subject_id, occurred_at, correlation_id, body) "
+                f"VALUES ({position}, 'evt_{position}', 't', 'RentAction', 'ra_1', {first}, 'c', '')"
+                for position in (9, 4)
+            ),
         ):
             connection.exec_driver_sql(statement)
     return empty
@@ -184,3 +189,10 @@ def test_what_was_there_can_be_searched_sorted_and_counted_afterwards(before: En
     with before.connect() as connection:
         stamps = connection.execute(select(tables.rent_actions.c.created_at, tables.rent_actions.c.updated_at)).one()
     assert tuple(stamps) == (datetime(2027, 3, 1, 8, tzinfo=UTC), datetime(2027, 3, 2, 9, 30, tzinfo=UTC))
+
+
+@on_an_empty_database
+def test_events_that_were_there_are_numbered_in_the_order_in_which_they_were_written(before: Engine) -> None:
+    migrate(before)
+    with Ledger(before).read() as uow:
+        assert [(one.sequence, one.entry.id) for one in uow.outbox.since(0, 9)] == [(1, "evt_4"), (2, "evt_9")]
