@@ -45,12 +45,14 @@ class Turnaround:
 
     def around(self, window: Window) -> Window:
         """The window in which a unit is blocked; it ends at the ends of the calendar where time runs out."""
-        return Window(_before(window.start, self.before), _after(window.end, self.after))
+        return Window(earlier(window.start, self.before), later(window.end, self.after))
 
 
-def _before(moment: datetime, length: timedelta) -> datetime:
+def earlier(moment: datetime, length: timedelta) -> datetime:
+    """So long before; time begins with EARLIEST."""
     return moment - length if moment - EARLIEST > length else EARLIEST
 
 
-def _after(moment: datetime, length: timedelta) -> datetime:
+def later(moment: datetime, length: timedelta) -> datetime:
+    """So long after; time runs out at LATEST."""
     return moment + length if LATEST - moment > length else LATEST

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ld_server.domain.allocation import Supply
-from ld_server.domain.capacity import Capacity
+from ld_server.domain.capacity import Capacity, Rule
 from ld_server.domain.window import Window
 from ld_server.resources.asset import ASSET
 from ld_server.resources.kind import Kind
@@ -29,7 +29,8 @@ def capacity(uow: UnitOfWork, item_type: str, window: Window) -> Capacity:
     """How many units there are at all, and how many of them are taken in the window."""
     assets, stock = uow.allocations.total_assets(item_type), uow.allocations.total_stock(item_type)
     left = sum(pool.quantity for pool in uow.allocations.free_pools(item_type, window.start, window.end))
-    return Capacity(assets + stock, uow.allocations.busy_assets(item_type, window.start, window.end) + stock - left)
+    reserved = uow.allocations.busy_assets(item_type, window.start, window.end) + stock - left
+    return Capacity(assets + stock, reserved, reserved, Rule.OVERLAP, max(0, assets + stock - reserved))
 
 
 def kind_of(source: str) -> Kind:

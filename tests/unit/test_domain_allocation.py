@@ -2,12 +2,10 @@
 
 from collections import Counter
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ld_server.domain.allocation import Demand, LinePlan, Policy, Supply, plan, replan, wanted
-from ld_server.domain.capacity import Capacity
 
 TIMERS, MASTS = "itemType_1", "itemType_2"
 
@@ -86,11 +84,6 @@ def test_what_is_wanted_is_summed_per_item_type() -> None:
 
 def test_the_policies_are_the_contracts() -> None:
     assert [str(policy) for policy in Policy] == ["hard_fail", "allow_under_allocation"]
-
-
-@pytest.mark.parametrize(("total", "reserved", "available"), [(3, 1, 2), (3, 3, 0), (2, 3, 0), (0, 0, 0)])
-def test_what_is_available_is_never_negative(total: int, reserved: int, available: int) -> None:
-    assert Capacity(total, reserved).available == available
 
 
 # --- planned anew -----------------------------------------------------------------------------------------------------
