@@ -61,6 +61,16 @@ class Settings:
     projector_interval: float = setting("LD_PROJECTOR_INTERVAL", 0.02, "Seconds between two looks of the projector at the ledger.")
     projector_batch: int = setting("LD_PROJECTOR_BATCH", 200, "Most revisions the projector applies in one go.")
     projector_lease: float = setting("LD_PROJECTOR_LEASE", 4.0, "Seconds a projector may be silent before another takes over.")
+    webhook_allow: str = setting(
+        "LD_WEBHOOK_ALLOW", "", "Hosts, addresses and networks, separated by commas, that webhooks may lead to though they are not public."
+    )
+    webhook_timeout: float = setting("LD_WEBHOOK_TIMEOUT", 15.0, "Seconds a receiver has to answer, everything included.")
+    relay_interval: float = setting("LD_RELAY_INTERVAL", 0.02, "Seconds between two looks of the relay at the events.")
+    relay_batch: int = setting("LD_RELAY_BATCH", 200, "Most events the relay matches in one go.")
+    relay_lease: float = setting("LD_RELAY_LEASE", 4.0, "Seconds a relay may be silent before another takes over.")
+    delivery_interval: float = setting("LD_DELIVERY_INTERVAL", 0.1, "Seconds between two looks of a worker at the deliveries that are due.")
+    deliveries_at_once: int = setting("LD_DELIVERIES_AT_ONCE", 64, "Most deliveries that a worker has under way.")
+    delivery_lease: float = setting("LD_DELIVERY_LEASE", 60.0, "Seconds after which another worker takes over what a worker was sending.")
     log_level: str = setting("LD_LOG_LEVEL", "INFO", "Least severe level that is logged.")
 
     def __post_init__(self) -> None:
@@ -107,6 +117,7 @@ _CHOICES = {"allocation_policy": ("hard_fail", "allow_under_allocation"), "capac
 _POSITIVE = (
     "web_workers", "web_threads", "database_pool", "sparql_timeout", "sparql_max_rows", "sparql_max_bytes", "max_body_bytes",
     "max_json_depth", "max_triples", "max_resources", "idempotency_hours", "projector_interval", "projector_batch", "projector_lease",
+    "webhook_timeout", "relay_interval", "relay_batch", "relay_lease", "delivery_interval", "deliveries_at_once", "delivery_lease",
 )  # fmt: skip
 _LINKER = {"LD_LIBRARY_PATH", "LD_PRELOAD", "LD_RUN_PATH", "LD_BIND_NOW", "LD_DEBUG", "LD_AUDIT"}
 """Variables of the dynamic linker, which share our prefix."""

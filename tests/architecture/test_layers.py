@@ -48,6 +48,9 @@ HOMES: dict[str, tuple[str, ...]] = {
     "urllib3": ("ld_server.sparql",),
     "boto3": ("ld_server.blobs",),
     "redis": ("workers",),
+    "aiohttp": ("workers",),
+    "jmespath": ("ld_server.services",),
+    "kombu": ("workers",),
     "orjson": PACKAGES,
 }
 """Every third-party library we import, and the only packages that may."""
