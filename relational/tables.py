@@ -404,34 +404,42 @@ deliveries = Table(
     Column("identifier", Text, nullable=False),
     Column("number", BigInteger, nullable=False),
     Column("event_id", Text, nullable=False),
+    Column("event_type", Text, nullable=False),
     Column("sequence", BigInteger, nullable=False),
-    Column("trigger", Text, nullable=False),
+    Column("trigger", Text),
+    Column("action_index", Integer, nullable=False),
     Column("webhook", Text),
     Column("endpoint", Text, nullable=False),
     Column("subject_id", Text, nullable=False),
-    Column("action_index", Integer, nullable=False),
-    Column("replay", Integer, nullable=False, server_default="0"),
-    Column("replayed_by", Text),
+    Column("message_id", Text, nullable=False),
+    Column("plan", Text, nullable=False),
     Column("status", Text, nullable=False),
     Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("failures", Integer, nullable=False, server_default="0"),
+    Column("due_at", Instant, nullable=False),
     Column("next_attempt_at", Instant),
     Column("lease_owner", Text),
-    Column("lease_until", Instant),
+    Column("replayed_by", Text),
+    Column("replayed_at", Instant),
     Column("created_at", Instant, nullable=False),
     Column("finished_at", Instant),
     Column("last_status", Integer),
     Column("last_error", Text),
     PrimaryKeyConstraint("identifier", name="deliveries_have_one_row"),
     UniqueConstraint("number", name="deliveries_are_numbered"),
-    UniqueConstraint("event_id", "trigger", "action_index", "replay", name="an_event_is_delivered_once"),
+    UniqueConstraint("event_id", "trigger", "action_index", name="an_event_is_delivered_once"),
     CheckConstraint("status IN ('pending', 'sending', 'delivered', 'dead', 'cancelled')", name="delivery_status_is_known"),
-    Index("deliveries_due", "next_attempt_at", postgresql_where=_unfinished, sqlite_where=_unfinished),
-    Index("deliveries_in_order", "endpoint", "subject_id", "sequence", postgresql_where=_unfinished, sqlite_where=_unfinished),
+    Index("deliveries_due", "endpoint", "next_attempt_at", postgresql_where=_unfinished, sqlite_where=_unfinished),
+    Index("deliveries_in_order", "endpoint", "subject_id", "sequence", "number", postgresql_where=_unfinished, sqlite_where=_unfinished),
     Index("deliveries_by_status", "status", "number"),
-    Index("deliveries_by_trigger", "trigger", "number"),
+    Index("deliveries_by_trigger", "trigger", "action_index", "due_at"),
     Index("deliveries_by_webhook", "webhook", "number"),
+    Index("deliveries_by_endpoint", "endpoint", "event_id"),
 )
-"""One row for each event that a trigger has to bring somewhere. `replay` counts from 1 when it is sent again; 0 is the first time."""
+"""
+One row for each action of a trigger that brings an event somewhere. `plan` is what is to be done, `message_id` what the receiver knows
+the message by. While it is being sent, `next_attempt_at` is when another worker may take it over. `failures` counts since the last replay.
+"""
 
 attempts = Table(
     "attempts",
@@ -446,6 +454,31 @@ attempts = Table(
     Column("error", Text),
     PrimaryKeyConstraint("delivery", "attempt", name="attempts_are_numbered"),
 )
+
+replays = Table(
+    "replays",
+    schema,
+    Column("delivery", Text, ForeignKey("deliveries.identifier", name="replay_of_a_delivery"), nullable=False),
+    Column("replay", Integer, nullable=False),
+    Column("asked_for", Text, nullable=False),
+    Column("replayed_by", Text, nullable=False),
+    Column("replayed_at", Instant, nullable=False),
+    Column("correlation_id", Text, nullable=False),
+    PrimaryKeyConstraint("delivery", "replay", name="replays_are_numbered"),
+)
+"""Who had a delivery sent again, when, and in the course of which request."""
+
+endpoints = Table(
+    "endpoints",
+    schema,
+    Column("endpoint", Text, nullable=False),
+    Column("failures", Integer, nullable=False, server_default="0"),
+    Column("failing_since", Instant),
+    Column("open_until", Instant),
+    Column("next_slot_at", Instant),
+    PrimaryKeyConstraint("endpoint", name="endpoints_have_one_row"),
+)
+"""How receivers fare: failures in a row, since when; until when nothing is sent there; when the rate allows the next one."""
 
 idempotency = Table(
     "idempotency",

@@ -9,6 +9,12 @@ down_revision = "0002"
 INSTANT = sa.BigInteger().with_variant(sa.TIMESTAMP(timezone=True), "postgresql")
 UNNUMBERED = sa.text("sequence IS NULL")
 UNFINISHED = sa.text("status IN ('pending', 'sending')")
+DELIVERIES_BY = {
+    "status": ["status", "number"],
+    "trigger": ["trigger", "action_index", "due_at"],
+    "webhook": ["webhook", "number"],
+    "endpoint": ["endpoint", "event_id"],
+}
 NUMBERED = ("trigger", "webhook", "delivery")
 
 
@@ -80,33 +86,42 @@ def _deliveries() -> None:
         sa.Column("identifier", sa.Text(), nullable=False),
         sa.Column("number", sa.BigInteger(), nullable=False),
         sa.Column("event_id", sa.Text(), nullable=False),
+        sa.Column("event_type", sa.Text(), nullable=False),
         sa.Column("sequence", sa.BigInteger(), nullable=False),
-        sa.Column("trigger", sa.Text(), nullable=False),
+        sa.Column("trigger", sa.Text()),
+        sa.Column("action_index", sa.Integer(), nullable=False),
         sa.Column("webhook", sa.Text()),
         sa.Column("endpoint", sa.Text(), nullable=False),
         sa.Column("subject_id", sa.Text(), nullable=False),
-        sa.Column("action_index", sa.Integer(), nullable=False),
-        sa.Column("replay", sa.Integer(), server_default="0", nullable=False),
-        sa.Column("replayed_by", sa.Text()),
+        sa.Column("message_id", sa.Text(), nullable=False),
+        sa.Column("plan", sa.Text(), nullable=False),
         sa.Column("status", sa.Text(), nullable=False),
         sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("failures", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("due_at", INSTANT, nullable=False),
         sa.Column("next_attempt_at", INSTANT),
         sa.Column("lease_owner", sa.Text()),
-        sa.Column("lease_until", INSTANT),
+        sa.Column("replayed_by", sa.Text()),
+        sa.Column("replayed_at", INSTANT),
         sa.Column("created_at", INSTANT, nullable=False),
         sa.Column("finished_at", INSTANT),
         sa.Column("last_status", sa.Integer()),
         sa.Column("last_error", sa.Text()),
         sa.CheckConstraint("status IN ('pending', 'sending', 'delivered', 'dead', 'cancelled')", name="delivery_status_is_known"),
         sa.PrimaryKeyConstraint("identifier", name="deliveries_have_one_row"),
-        sa.UniqueConstraint("event_id", "trigger", "action_index", "replay", name="an_event_is_delivered_once"),
+        sa.UniqueConstraint("event_id", "trigger", "action_index", name="an_event_is_delivered_once"),
         sa.UniqueConstraint("number", name="deliveries_are_numbered"),
     )
-    op.create_index("deliveries_due", "deliveries", ["next_attempt_at"], postgresql_where=UNFINISHED, sqlite_where=UNFINISHED)
-    order = ["endpoint", "subject_id", "sequence"]
-    op.create_index("deliveries_in_order", "deliveries", order, postgresql_where=UNFINISHED, sqlite_where=UNFINISHED)
-    for column in ("status", "trigger", "webhook"):
-        op.create_index(f"deliveries_by_{column}", "deliveries", [column, "number"])
+    partial = {"postgresql_where": UNFINISHED, "sqlite_where": UNFINISHED}
+    op.create_index("deliveries_due", "deliveries", ["endpoint", "next_attempt_at"], **partial)
+    op.create_index("deliveries_in_order", "deliveries", ["endpoint", "subject_id", "sequence", "number"], **partial)
+    for name, columns in DELIVERIES_BY.items():
+        op.create_index(f"deliveries_by_{name}", "deliveries", columns)
+    _attempts()
+    _endpoints()
+
+
+def _attempts() -> None:
     op.create_table(
         "attempts",
         sa.Column("delivery", sa.Text(), nullable=False),
@@ -119,4 +134,27 @@ def _deliveries() -> None:
         sa.Column("error", sa.Text()),
         sa.ForeignKeyConstraint(["delivery"], ["deliveries.identifier"], name="attempt_at_a_delivery"),
         sa.PrimaryKeyConstraint("delivery", "attempt", name="attempts_are_numbered"),
+    )
+    op.create_table(
+        "replays",
+        sa.Column("delivery", sa.Text(), nullable=False),
+        sa.Column("replay", sa.Integer(), nullable=False),
+        sa.Column("asked_for", sa.Text(), nullable=False),
+        sa.Column("replayed_by", sa.Text(), nullable=False),
+        sa.Column("replayed_at", INSTANT, nullable=False),
+        sa.Column("correlation_id", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["delivery"], ["deliveries.identifier"], name="replay_of_a_delivery"),
+        sa.PrimaryKeyConstraint("delivery", "replay", name="replays_are_numbered"),
+    )
+
+
+def _endpoints() -> None:
+    op.create_table(
+        "endpoints",
+        sa.Column("endpoint", sa.Text(), nullable=False),
+        sa.Column("failures", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("failing_since", INSTANT),
+        sa.Column("open_until", INSTANT),
+        sa.Column("next_slot_at", INSTANT),
+        sa.PrimaryKeyConstraint("endpoint", name="endpoints_have_one_row"),
     )
