@@ -1,6 +1,9 @@
 """What the service tells: every type of event, and the envelope they all come in (seed 6.1 and 6.2)."""
 
+import re
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import Any
 
 ENVELOPE_VERSION = 1
@@ -37,6 +40,15 @@ EVENTS: Mapping[str, str] = {
     "attachment.created": "A file was attached.",
 }
 """Type → what has happened, in one sentence."""
+
+
+@lru_cache(maxsize=1024)
+def types_like(pattern: str) -> tuple[str, ...]:
+    """The types that a pattern means: `*` stands for any characters, dots included."""
+    return tuple(name for name in EVENTS if fnmatchcase(name, pattern)) if _PATTERN.match(pattern) else ()
+
+
+_PATTERN = re.compile(r"[A-Za-z_.*]+\Z")
 
 
 def envelope(
