@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ld_server.domain import filters
+from ld_server.domain import filters, signing
 from ld_server.domain.events import EVENTS, types_like
 from ld_server.domain.filters import Filter, holds, read_filter, read_path
 from ld_server.domain.reading import (
@@ -52,8 +52,6 @@ PERIODS: Mapping[str, int] = {"second": 1, "minute": 60, "hour": 3600, "day": 86
 """What a rate is counted by → seconds."""
 
 MOST_ACTIONS = 20
-WHSEC = r"whsec_[A-Za-z0-9+/]{32,88}={0,2}"
-"""The secret of a webhook as Standard Webhooks write it: 24 to 64 random bytes in Base64."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +94,15 @@ BROKER_URL = text(
     LONGEST_TEXT, r"(?:amqps?|rediss?|sqs)://\S*", "the address of a broker: amqp://, amqps://, redis://, rediss:// or sqs://"
 )
 WEBHOOK_ID = text(191, r"hook_[1-9][0-9]{0,17}", "the identifier of a webhook, such as hook_1")
-WEBHOOK_SECRET = text(191, WHSEC, "whsec_ and the Base64 of 24 to 64 random bytes")
+
+
+def read_secret(value: Any, pointer: str) -> str:
+    """The secret of a webhook. What was sent is not said again when it is refused."""
+    try:
+        signing.key_of(value if isinstance(value, str) else "")
+    except ValueError as error:
+        raise wrong(pointer, None, f"{name_of(pointer)}: {str(error).removesuffix('.')}") from None
+    return str(value)
 
 
 def _paths(value: Any, pointer: str) -> tuple[str, ...]:
@@ -144,7 +150,7 @@ class ActionType:
 
 ACTION_TYPES: Mapping[str, ActionType] = {
     "webhook": ActionType(
-        {"url": Member(WEBHOOK_URL), "secret": Member(WEBHOOK_SECRET), "webhookId": Member(WEBHOOK_ID)},
+        {"url": Member(WEBHOOK_URL), "secret": Member(read_secret), "webhookId": Member(WEBHOOK_ID)},
         "Posts the event to an address, signed.",
         _webhook_complaint,
     ),
