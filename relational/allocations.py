@@ -128,6 +128,12 @@ _FREE_AMONG = select(*_UNIT).where(_ANYWHERE, ~_IS_BUSY, _A.number.in_(bindparam
 _TOTAL = tuple(select(func.count()).select_from(tables.assets).where(place) for place in _RESERVABLE)
 _BUSY = tuple(query.where(_IS_BUSY) for query in _TOTAL)
 
+_OUT = _B.status == literal_column("'in_use'")
+_CHANGE = (
+    update(tables.allocations)
+    .where(_B.number == bindparam("of"))
+    .values({name: bindparam(name) for name in (*AllocationRow.__slots__, "asset_number") if name != "number"})
+)
 
 _P = tables.stock_pools.c
 _TAKEN = (
@@ -276,6 +282,11 @@ class Allocations:
         query = select(*_COLUMNS).where(_B.rent_action == rent_action).order_by(_B.number)
         return [AllocationRow(*row) for row in self._connection.execute(query)]
 
+    def overdue(self, now: datetime, limit: int) -> list[AllocationRow]:
+        """At most `limit` allocations whose units are out past the end of their time, the earliest end first."""
+        query = select(*_COLUMNS).where(_OUT, _B.allocated_to <= now).order_by(_B.allocated_to, _B.number).limit(limit)
+        return [AllocationRow(*row) for row in self._connection.execute(query)]
+
     def set_status(self, numbers: Iterable[int], status: str) -> None:
         """Change the status of allocations. Raises DoubleBooking when one would block a unit that is promised to another by now."""
         change = update(tables.allocations).where(_B.number.in_(sorted(numbers))).values(status=status)
@@ -283,6 +294,24 @@ class Allocations:
             self._connection.execute(change)
         except IntegrityError as error:
             raise _judged(error) from error
+
+    def change(self, rows: Sequence[AllocationRow]) -> None:
+        """
+        Write these allocations in place of those with the same numbers; one whose number is new is added (the rest of one that is split).
+
+        Only the outcome counts: two units may be swapped. Raises DoubleBooking when a unit is promised to another in it.
+        """
+        numbers = [row.number for row in rows]
+        there = set(self._connection.execute(select(_B.number).where(_B.number.in_(numbers))).scalars())
+        changed = [_values(row) for row in rows if row.number in there]
+        try:
+            if len(changed) > 1:
+                self._connection.execute(update(tables.allocations).where(_B.number.in_(there)).values(status="cancelled"))
+            if changed:
+                self._connection.execute(_CHANGE, [{**one, "of": one["number"]} for one in changed])
+        except IntegrityError as error:
+            raise _judged(error) from error
+        self.add([row for row in rows if row.number not in there])
 
     def _count(self, query: Select[Any], asked: dict[str, Any]) -> int:
         return int(self._connection.execute(query, asked).scalar_one())

@@ -64,6 +64,8 @@ _DELETE_LINES = delete(tables.rent_action_items).where(tables.rent_action_items.
 _INSERT_LINES = insert(tables.rent_action_items)
 _DELETE_COMPONENTS = delete(tables.kit_template_items).where(_COMPONENTS.kit_template == bindparam("of"))
 _INSERT_COMPONENTS = insert(tables.kit_template_items)
+_DELETE_UNAVAILABILITIES = delete(tables.unavailabilities).where(tables.unavailabilities.c.source == bindparam("of"))
+_INSERT_UNAVAILABILITIES = insert(tables.unavailabilities)
 
 
 class Index:
@@ -100,6 +102,15 @@ class Index:
         values = [{**row, "kit_template": kit_template} for row in rows]
         if values:
             self._connection.execute(_INSERT_COMPONENTS, values)
+
+    def put_unavailabilities(self, source: str, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Replace the periods in which this resource says that units cannot be had; the rows need no `source` and no `asset_number`."""
+        self._connection.execute(_DELETE_UNAVAILABILITIES, {"of": source})
+        values = [
+            {"unavailable_to": None, "reason": None, **row, "source": source, "asset_number": number_of(row["asset"])} for row in rows
+        ]
+        if values:
+            self._connection.execute(_INSERT_UNAVAILABILITIES, values)
 
     def kits_with(self, item: str) -> list[str]:
         """The kit templates that have this item type or kit among their components."""
@@ -160,7 +171,7 @@ class Index:
 
     def clear(self) -> None:
         """Empty the index, to be filled again in this transaction: others read the old rows, and wait before they write or hold."""
-        parts = (tables.rent_action_items, tables.kit_template_items)
+        parts = (tables.rent_action_items, tables.kit_template_items, tables.unavailabilities)
         emptied = (*parts, *reversed(TABLES.values()))
         if self._connection.dialect.name == "postgresql":
             self._connection.execute(text(f"LOCK TABLE {', '.join(table.name for table in emptied)} IN EXCLUSIVE MODE"))

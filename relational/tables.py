@@ -251,8 +251,10 @@ rent_actions = Table(
     Column("requester", Text, nullable=False),
     Column("created_by", Text),
     Column("approved_by", Text),
-    Column("start_time", Instant, nullable=False),
-    Column("end_time", Instant, nullable=False),
+    Column("start_time", Instant),
+    Column("end_time", Instant),
+    Column("duration_seconds", BigInteger),
+    Column("location", Text),
     Column("is_asap", Boolean, nullable=False, server_default=text("false")),
     Column("external_source", Text),
     Column("external_ref", Text),
@@ -267,8 +269,10 @@ rent_actions = Table(
     Index("rent_actions_by_external_ref", "external_ref", "number"),
     Index("rent_actions_by_requester", "requester", "number"),
     Index("rent_actions_by_priority", "priority", "number"),
+    Index("rent_actions_by_location", "location", "number"),
     Index("rent_actions_by_update", "updated_at", "number"),
 )
+"""One that wants its units as soon as possible, for so many seconds, has no window before it is approved."""
 
 rent_action_items = Table(
     "rent_action_items",
@@ -284,10 +288,29 @@ rent_action_items = Table(
     Index("rent_action_items_by_item", "item", "rent_action"),
 )
 
+unavailabilities = Table(
+    "unavailabilities",
+    schema,
+    Column("source", Text, ForeignKey("documents.identifier", name="unavailability_said_by_a_resource"), nullable=False),
+    Column("part", Text, nullable=False),
+    Column("asset", Text, ForeignKey("documents.identifier", name="unavailability_of_an_asset"), nullable=False),
+    Column("asset_number", BigInteger, nullable=False),
+    Column("item_type", Text, ForeignKey("documents.identifier", name="unavailability_within_an_item_type"), nullable=False),
+    Column("unavailable_from", Instant, nullable=False),
+    Column("unavailable_to", Instant),
+    Column("reason", Text),
+    PrimaryKeyConstraint("source", "part", name="unavailabilities_are_named_in_their_source"),
+    CheckConstraint("unavailable_from < unavailable_to", name="unavailability_starts_before_it_ends"),
+    Index("unavailabilities_by_asset", "asset_number", "unavailable_from"),
+    Index("unavailabilities_by_item_type", "item_type", "unavailable_from"),
+)
+"""When a unit cannot be had whatever its status; without an end, from then on. `source` is the resource that says so, by its part."""
+
 BLOCKING = ("allocated", "in_use")
 """The statuses of an allocation that keep others away."""
 
 _blocking = text("status IN ('allocated', 'in_use')")
+_out = text("status = 'in_use'")
 
 allocations = Table(
     "allocations",
@@ -326,6 +349,9 @@ allocations = Table(
         postgresql_where=_blocking,
         sqlite_where=_blocking,
     ),
+    Index("allocations_by_start", "stock_pool", "blocked_from", "quantity", postgresql_where=_blocking, sqlite_where=_blocking),
+    Index("allocations_that_are_out", "item_type", "allocated_to", postgresql_where=_out, sqlite_where=_out),
+    Index("allocations_that_are_out_by_end", "allocated_to", "number", postgresql_where=_out, sqlite_where=_out),
 )
 
 _unnumbered = text("sequence IS NULL")

@@ -14,6 +14,7 @@ import psycopg
 from sqlalchemy import Connection, Engine
 
 from relational.allocations import Allocations
+from relational.capacity import Capacities
 from relational.documents import Documents, Head
 from relational.engine import PATIENCE_SECONDS, connect, open_engine, outages_told
 from relational.facts import Facts
@@ -35,6 +36,7 @@ class UnitOfWork:
         self.documents = Documents(connection)
         self.index = Index(connection)
         self.allocations = Allocations(connection)
+        self.capacity = Capacities(connection)
         self.outbox = Outbox(connection)
         self.idempotency = Idempotency(connection)
         self.keys = Keys(connection)

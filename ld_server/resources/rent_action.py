@@ -133,6 +133,8 @@ def index_row(document: Document) -> dict[str, Any]:
         "requester": requester(document),
         "start_time": instant(document["startTime"]),
         "end_time": instant(document["endTime"]),
+        "duration_seconds": None,
+        "location": document.get("location"),
         "is_asap": document["isAsap"],
         "external_source": document.get("externalSource"),
         "external_ref": document.get("externalRef"),

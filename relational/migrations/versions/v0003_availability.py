@@ -1,0 +1,123 @@
+"""Availability: reservations that want units as soon as possible, places, and periods in which a unit cannot be had."""
+
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0003"
+down_revision = "0002"
+
+INSTANT = sa.BigInteger().with_variant(sa.TIMESTAMP(timezone=True), "postgresql")
+BLOCKING = sa.text("status IN ('allocated', 'in_use')")
+OUT = sa.text("status = 'in_use'")
+
+
+def upgrade() -> None:
+    {"postgresql": _loosen_windows, "sqlite": _rewrite_rent_actions}[op.get_bind().dialect.name]()
+    op.create_index("rent_actions_by_location", "rent_actions", ["location", "number"])
+    _unavailabilities()
+    _allocations()
+
+
+def _added() -> tuple[sa.Column[Any], ...]:
+    return sa.Column("duration_seconds", sa.BigInteger()), sa.Column("location", sa.Text())
+
+
+def _loosen_windows() -> None:
+    for column in ("start_time", "end_time"):
+        op.alter_column("rent_actions", column, nullable=True)
+    for added in _added():
+        op.add_column("rent_actions", added)
+
+
+KEPT = (
+    "identifier, number, status, priority, requester, created_by, approved_by, start_time, end_time, is_asap, external_source, "
+    "external_ref, search_text, created_at, updated_at"
+)
+
+
+def _rewrite_rent_actions() -> None:
+    """SQLite cannot take NOT NULL from a column: the table is made anew, while its rows, and the lines that refer to them, stand aside."""
+    for table in ("rent_action_items", "rent_actions"):
+        op.execute(f"CREATE TEMPORARY TABLE {table}_aside AS SELECT * FROM {table}")  # noqa: S608
+        op.execute(f"DELETE FROM {table}")  # noqa: S608
+    op.drop_table("rent_actions")
+    _rent_actions()
+    op.execute(f"INSERT INTO rent_actions ({KEPT}) SELECT {KEPT} FROM rent_actions_aside")  # noqa: S608
+    op.execute("INSERT INTO rent_action_items SELECT * FROM rent_action_items_aside")
+    for table in ("rent_action_items", "rent_actions"):
+        op.execute(f"DROP TABLE {table}_aside")
+
+
+def _rent_actions() -> None:
+    op.create_table(
+        "rent_actions",
+        sa.Column("identifier", sa.Text(), nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=False),
+        sa.Column("status", sa.Text(), nullable=False),
+        sa.Column("priority", sa.Text(), nullable=False),
+        sa.Column("requester", sa.Text(), nullable=False),
+        sa.Column("created_by", sa.Text()),
+        sa.Column("approved_by", sa.Text()),
+        sa.Column("start_time", INSTANT),
+        sa.Column("end_time", INSTANT),
+        *_added(),
+        sa.Column("is_asap", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("external_source", sa.Text()),
+        sa.Column("external_ref", sa.Text()),
+        sa.Column("search_text", sa.Text(), server_default="", nullable=False),
+        sa.Column("created_at", INSTANT, server_default=sa.text("0"), nullable=False),
+        sa.Column("updated_at", INSTANT, server_default=sa.text("0"), nullable=False),
+        sa.CheckConstraint("start_time < end_time", name="rent_action_starts_before_it_ends"),
+        sa.ForeignKeyConstraint(["identifier"], ["documents.identifier"], name="rent_action_has_a_document"),
+        sa.PrimaryKeyConstraint("identifier", name="rent_actions_are_indexed_once"),
+    )
+    for index, columns in RENT_ACTION_INDEXES.items():
+        op.create_index(index, "rent_actions", columns)
+
+
+RENT_ACTION_INDEXES = {
+    "rent_actions_by_end": ["end_time"],
+    "rent_actions_by_external_ref": ["external_ref", "number"],
+    "rent_actions_by_external_source": ["external_source", "external_ref"],
+    "rent_actions_by_number": ["number"],
+    "rent_actions_by_priority": ["priority", "number"],
+    "rent_actions_by_requester": ["requester", "number"],
+    "rent_actions_by_start": ["start_time", "end_time"],
+    "rent_actions_by_status": ["status", "number"],
+    "rent_actions_by_update": ["updated_at", "number"],
+}
+
+
+def _unavailabilities() -> None:
+    op.create_table(
+        "unavailabilities",
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("part", sa.Text(), nullable=False),
+        sa.Column("asset", sa.Text(), nullable=False),
+        sa.Column("asset_number", sa.BigInteger(), nullable=False),
+        sa.Column("item_type", sa.Text(), nullable=False),
+        sa.Column("unavailable_from", INSTANT, nullable=False),
+        sa.Column("unavailable_to", INSTANT),
+        sa.Column("reason", sa.Text()),
+        sa.CheckConstraint("unavailable_from < unavailable_to", name="unavailability_starts_before_it_ends"),
+        sa.ForeignKeyConstraint(["source"], ["documents.identifier"], name="unavailability_said_by_a_resource"),
+        sa.ForeignKeyConstraint(["asset"], ["documents.identifier"], name="unavailability_of_an_asset"),
+        sa.ForeignKeyConstraint(["item_type"], ["documents.identifier"], name="unavailability_within_an_item_type"),
+        sa.PrimaryKeyConstraint("source", "part", name="unavailabilities_are_named_in_their_source"),
+    )
+    op.create_index("unavailabilities_by_asset", "unavailabilities", ["asset_number", "unavailable_from"])
+    op.create_index("unavailabilities_by_item_type", "unavailabilities", ["item_type", "unavailable_from"])
+
+
+def _allocations() -> None:
+    op.create_index(
+        "allocations_by_start",
+        "allocations",
+        ["stock_pool", "blocked_from", "quantity"],
+        postgresql_where=BLOCKING,
+        sqlite_where=BLOCKING,
+    )
+    op.create_index("allocations_that_are_out", "allocations", ["item_type", "allocated_to"], postgresql_where=OUT, sqlite_where=OUT)
+    op.create_index("allocations_that_are_out_by_end", "allocations", ["allocated_to", "number"], postgresql_where=OUT, sqlite_where=OUT)
