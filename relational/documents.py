@@ -154,6 +154,19 @@ class Documents:
         row = self._connection.execute(query).first()
         return Revision(*row) if row is not None else None
 
+    def bodies(self, states: Sequence[tuple[str, int]]) -> Iterator[str]:
+        """The documents of these resources as they were in these revisions, in this order. Raises KeyError for what there never was."""
+        heads = self.heads(identifier for identifier, _ in states)
+        for identifier, number in states:
+            head = heads[identifier]
+            yield head.body if head.revision == number else self._past_body(identifier, number)
+
+    def _past_body(self, identifier: str, number: int) -> str:
+        found = self.revision(identifier, number)
+        if found is None:
+            raise KeyError(f"{identifier} has no revision {number}")
+        return found.body
+
     def each(self, kind: str | None = None, batch: int = 500) -> Iterator[Head]:
         """Every resource (of a kind) by kind and number, read `batch` at a time, so that memory stays small."""
         after = ("", 0)

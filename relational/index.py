@@ -1,6 +1,7 @@
 """The index: typed columns, derived from documents, that answer list filters and keep codes and tags unique."""
 
 import operator
+from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -53,6 +54,8 @@ UNIQUE = {"item_types": ("code", "code"), "assets": ("asset_tag", "assetTag"), "
 
 LARGEST_NUMBER = 2**63 - 1
 """Of a column; a cursor that somebody made up may be larger."""
+
+_ROWS_AT_ONCE = 1000
 
 Condition = tuple[str, str, Any]
 """Column, operator, value."""
@@ -142,25 +145,41 @@ class Index:
         They come by the columns of `order`, where empty ones stand last, and among equals by number, in the direction of the last column.
         `values` are those that the resource with the number `after` had in these columns: the place does not move when it changes.
         """
-        if not order:
-            return self._by_number(TABLES[table], conditions, after, limit)
-        index = TABLES[table]
-        terms = [_term(index.c[column], falls) for column, falls in order]
-        terms.append(_term(index.c.number, terms[-1].falls if terms else False))
-        place = None if after is None else [*values, min(after, LARGEST_NUMBER)]
-        compared = _compared(index, conditions)
-        columns = [index.c.identifier, *(one.column for one in terms)]
-        stretches = [stretch.limited(columns, compared, limit) for stretch in _stretches(terms, place)]
-        found = union_all(*(select(one.subquery()) for one in stretches)).subquery()
-        query = select(*HEAD).join_from(found, tables.documents, tables.documents.c.identifier == found.c.identifier)
-        query = query.order_by(*(one.ordering(found.c[one.column.name]) for one in terms)).limit(limit)
+        query = _listed(HEAD, TABLES[table], conditions, after, limit, order, values)
         return [Head(*row) for row in self._connection.execute(query)]
+
+    def states(
+        self,
+        table: str,
+        conditions: Sequence[Condition],
+        after: int | None = None,
+        order: Sequence[Order] = (),
+        values: Sequence[Any] = (),
+    ) -> "array[int]":
+        """
+        Number and revision, by turns, of every resource that `page` would give if it had no limit: 16 bytes for each.
+
+        Revisions stay as they are, so that whoever has these can read the list afterwards, at leisure, as it is now.
+        """
+        wanted = (tables.documents.c.number, tables.documents.c.revision)
+        query = _listed(wanted, TABLES[table], conditions, after, None, order, values)
+        found = array("q")
+        for row in self._connection.execute(query.execution_options(yield_per=_ROWS_AT_ONCE)):
+            found.extend(row)
+        return found
 
     def count(self, table: str, conditions: Sequence[Condition] = ()) -> int:
         """How many resources meet every condition."""
         index = TABLES[table]
         query = select(func.count()).select_from(index).where(*_compared(index, conditions))
         return int(self._connection.execute(query).scalar_one())
+
+    def count_up_to(self, most: int, table: str, conditions: Sequence[Condition]) -> int | None:
+        """How many resources meet every condition; None for more than `most`: nobody looks how many more, so that it costs no more."""
+        index = TABLES[table]
+        some = select(index.c.number).where(*_compared(index, conditions)).limit(most + 1).subquery()
+        found = int(self._connection.execute(select(func.count()).select_from(some)).scalar_one())
+        return found if found <= most else None
 
     def find(self, table: str, column: str, value: Any) -> str | None:
         """The identifier of the first resource, by number, that has this value; or None."""
@@ -178,13 +197,6 @@ class Index:
         for table in emptied:
             self._connection.execute(delete(table))
 
-    def _by_number(self, index: Table, conditions: Sequence[Condition], after: int | None, limit: int) -> list[Head]:
-        query = select(*HEAD).join_from(index, tables.documents, tables.documents.c.identifier == index.c.identifier)
-        query = query.where(*_compared(index, conditions)).order_by(index.c.number).limit(limit)
-        if after is not None:
-            query = query.where(index.c.number > min(after, LARGEST_NUMBER))
-        return [Head(*row) for row in self._connection.execute(query)]
-
     def _put(self, table: Table, row: Mapping[str, Any]) -> None:
         values = {"number": number_of(row["identifier"]), **row}
         upsert(self._connection, table, values, "identifier")
@@ -196,6 +208,35 @@ class Index:
         if resource is None or resource == row["identifier"]:
             return None
         return Duplicate(f"{field} {value!r} belongs to {resource} already.", field=field, resource=resource)
+
+
+def _listed(
+    columns: Sequence[Column[Any]],
+    index: Table,
+    conditions: Sequence[Condition],
+    after: int | None,
+    limit: int | None,
+    order: Sequence[Order],
+    values: Sequence[Any],
+) -> Select[Any]:
+    """These columns of the documents that `Index.page` describes."""
+    if not order:
+        return _by_number(columns, index, conditions, after).limit(limit)
+    terms = [_term(index.c[column], falls) for column, falls in order]
+    terms.append(_term(index.c.number, terms[-1].falls))
+    place = None if after is None else [*values, min(after, LARGEST_NUMBER)]
+    compared = _compared(index, conditions)
+    named = [index.c.identifier, *(one.column for one in terms)]
+    stretches = [stretch.limited(named, compared, limit) for stretch in _stretches(terms, place)]
+    found = union_all(*(select(one.subquery()) for one in stretches)).subquery()
+    query = select(*columns).join_from(found, tables.documents, tables.documents.c.identifier == found.c.identifier)
+    return query.order_by(*(one.ordering(found.c[one.column.name]) for one in terms)).limit(limit)
+
+
+def _by_number(columns: Sequence[Column[Any]], index: Table, conditions: Sequence[Condition], after: int | None) -> Select[Any]:
+    query = select(*columns).join_from(index, tables.documents, tables.documents.c.identifier == index.c.identifier)
+    query = query.where(*_compared(index, conditions)).order_by(index.c.number)
+    return query if after is None else query.where(index.c.number > min(after, LARGEST_NUMBER))
 
 
 _HOLD_COMPOSITIONS = text("SELECT pg_advisory_xact_lock(7237120512)")
@@ -237,8 +278,8 @@ class _Stretch:
     terms: Sequence[_Term]
     conditions: Sequence[ColumnElement[bool]]
 
-    def limited(self, columns: Sequence[Column[Any]], conditions: Sequence[ColumnElement[bool]], limit: int) -> Select[Any]:
-        """These columns, and no more, of its first rows that meet the conditions."""
+    def limited(self, columns: Sequence[Column[Any]], conditions: Sequence[ColumnElement[bool]], limit: int | None) -> Select[Any]:
+        """These columns, and no more, of its first rows that meet the conditions; of all where there is no limit."""
         chosen = select(*columns).where(*conditions, *self.conditions)
         return chosen.order_by(*(one.ordering(one.column) for one in self.terms)).limit(limit)
 

@@ -22,6 +22,9 @@ DEFAULT_LIMIT = 100
 LARGEST_LIMIT = 1000
 PAGE_PARAMETERS = ("limit", "after")
 SORT = "sort"
+MOST_COUNTED = 10_000
+"""Members that meet filters are counted so far, which takes about a millisecond; all of a kind are counted by tallies."""
+
 MOST_SORTS = 3
 """Keys to sort by; what is equal in three is a matter of the order of creation."""
 
@@ -150,13 +153,14 @@ def _plus_hint(text: str) -> str:
 class CollectionPage:
     """
     One page of a collection as it is shown. `iri` is the collection's, `filters` the parameters that narrow and sort it,
-    `total` the number of members on all pages, `next_after` the cursor of the next page, if there is one.
+    `total` the number of members on all pages, None for more than MOST_COUNTED; `next_after` the cursor of the next page, if there
+    is one.
     """
 
     iri: str
     filters: Mapping[str, str]
     page: Mapping[str, str]
-    total: int
+    total: int | None
     next_after: str | None
 
     @property
@@ -180,12 +184,12 @@ class CollectionPage:
             "@context": context,
             "@id": _with_query(self.iri, self.filters),
             "@type": "Collection",
-            "totalItems": self.total,
+            **({"totalItemsAbove": MOST_COUNTED} if self.total is None else {"totalItems": self.total}),
             "view": {**view, "next": self.next} if self.next else view,
         }
 
 
-def collection_page(iri: str, parameters: Mapping[str, str], total: int, next_after: str | None) -> CollectionPage:
+def collection_page(iri: str, parameters: Mapping[str, str], total: int | None, next_after: str | None) -> CollectionPage:
     """The page that a request with these parameters asked for."""
     page = {name: parameters[name] for name in PAGE_PARAMETERS if name in parameters}
     filters = {name: value for name, value in parameters.items() if name not in PAGE_PARAMETERS}

@@ -324,12 +324,18 @@ def collection_of(member: Json) -> Json:
     """A page of a collection, in Hydra's terms."""
     return {
         "type": "object",
-        "required": ["@context", "@id", "@type", "totalItems", "view", "member"],
+        "required": ["@context", "@id", "@type", "view", "member"],
+        "oneOf": [{"required": ["totalItems"]}, {"required": ["totalItemsAbove"]}],
         "properties": {
             "@context": CONTEXT,
             "@id": IRI,
             "@type": {"const": "Collection"},
             "totalItems": {"type": "integer", "minimum": 0, "description": "Members on all pages."},
+            "totalItemsAbove": {
+                "type": "integer",
+                "minimum": 0,
+                "description": "Instead of totalItems: so many members were counted, and there are more.",
+            },
             "view": {
                 "type": "object",
                 "description": "This page; next is there when another follows.",

@@ -5,7 +5,7 @@ RENDERERS is the one table from media types to what makes the bytes. Whoever off
 one among the offers of `negotiation`.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, cast
@@ -17,7 +17,7 @@ from ld_server.http import csv
 from ld_server.http.execution import CACHE_CONTROL
 from ld_server.http.negotiation import COLLECTION_OFFERS, CSV, FORMAT, HTML, READ_OFFERS, Choice, Wanted, choose, not_acceptable
 from ld_server.http.pages.pages import PAGE_HEADERS, Pages
-from ld_server.http.paging import LARGEST_LIMIT, CollectionPage
+from ld_server.http.paging import CollectionPage
 from ld_server.http.parameters import query_parameters
 from ld_server.http.preconditions import content_tag, entity_tag, not_modified
 from ld_server.rdf.contexts import Contexts
@@ -26,8 +26,8 @@ from ld_server.rdf.representation import collection_bytes, represent
 from ld_server.resources.kind import Kind
 from ld_server.services.parts import Parts
 
-Turn = Callable[[Mapping[str, str]], tuple[CollectionPage, Sequence[str]]]
-"""Parameters of a collection → the page that they ask for, and the documents of its members."""
+Whole = Callable[[], Iterable[str]]
+"""The documents of the members of a page and of all that follow, as they were at one moment."""
 
 
 @dataclass(frozen=True)
@@ -49,13 +49,13 @@ class Shown:
 class ShownPage:
     """
     A page of a collection; `bodies` are the documents of its members, serialised. `kind` is what the members are, or what they
-    belong to. `turn` gives the other pages; a collection without it has no others.
+    belong to. `whole` gives the members of the following pages too; a collection without it has no others.
     """
 
     page: CollectionPage
     bodies: Sequence[str]
     kind: Kind
-    turn: Turn | None = None
+    whole: Whole | None = None
 
     def of_kind(self, parts: Parts) -> Kind | None:
         """The kind of the members; None where they are no resources of their own."""
@@ -102,7 +102,7 @@ def show_page(
     bodies: Sequence[str],
     kind: Kind,
     parts: Parts,
-    turn: Turn | None = None,
+    whole: Whole | None = None,
 ) -> None:
     """
     Answers with a page of a collection as the client likes it: see ShownPage. The tag comes from the bytes; what is streamed has none.
@@ -110,7 +110,7 @@ def show_page(
     Raises NotAcceptable and Stale.
     """
     choice = chosen(req, COLLECTION_OFFERS)
-    content = RENDERERS[choice.media_type].collection(ShownPage(page, bodies, kind, turn), choice, parts)
+    content = RENDERERS[choice.media_type].collection(ShownPage(page, bodies, kind, whole), choice, parts)
     say_how_to_keep(resp)
     resp.set_headers(_headers(choice, page.iri))
     if not isinstance(content, bytes):
@@ -189,27 +189,12 @@ def _no_table(_shown: Shown, _choice: Choice, _parts: Parts) -> bytes:
 
 
 def _collection_table(shown: ShownPage, _choice: Choice, parts: Parts) -> bytes | Iterator[bytes]:
-    """The page that `limit` asks for, else every page, the next one read when the last has been taken."""
+    """The page that `limit` asks for, else this and every page that follows, read while they are sent."""
     kind = shown.of_kind(parts)
     columns = ("identifier", *kind.keys) if kind else csv.columns_of(map(orjson.loads, shown.bodies))
-    if "limit" in shown.page.page or shown.turn is None:
+    if "limit" in shown.page.page or shown.whole is None:
         return b"".join(csv.table(map(orjson.loads, shown.bodies), columns))
-    return csv.table(_every(shown, shown.turn), columns)
-
-
-def _every(shown: ShownPage, turn: Turn) -> Iterator[Mapping[str, Any]]:
-    """
-    The members of a page and of all that follow, in batches.
-
-    A transaction per batch and none in between, so that a client who reads slowly holds nothing. As pages go, so does this:
-    what is written meanwhile is in it or not, and nothing is in it twice.
-    """
-    page, bodies = shown.page, shown.bodies
-    while True:
-        yield from map(orjson.loads, bodies)
-        if page.next_after is None:
-            return
-        page, bodies = turn({**page.filters, "limit": str(LARGEST_LIMIT), "after": page.next_after})
+    return csv.table(map(orjson.loads, shown.whole()), columns)
 
 
 @dataclass(frozen=True)

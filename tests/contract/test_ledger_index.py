@@ -59,6 +59,13 @@ def test_pages_and_counts_agree_on_what_meets_every_condition(
     with fleet.read() as uow:
         assert [one.number for one in uow.index.page(table, conditions, None, 100)] == numbers
         assert uow.index.count(table, conditions) == len(numbers)
+        assert list(uow.index.states(table, conditions)[::2]) == numbers
+
+
+def test_what_is_counted_is_counted_exactly_or_not_at_all(fleet: Ledger) -> None:
+    with fleet.read() as uow:
+        assert [uow.index.count_up_to(most, "assets", [("location", "=", "Ghent")]) for most in (1, 2, 3)] == [None, 2, 2]
+        assert uow.index.count_up_to(0, "assets", [("location", "=", "Rome")]) == 0
 
 
 def test_pages_follow_one_another_by_number(fleet: Ledger) -> None:
@@ -66,6 +73,30 @@ def test_pages_follow_one_another_by_number(fleet: Ledger) -> None:
         assert [one.number for one in uow.index.page("assets", [], None, 2)] == [1, 2]
         assert [one.number for one in uow.index.page("assets", [], 2, 2)] == [3, 10]
         assert uow.index.page("assets", [], 10, 2) == []
+
+
+@pytest.mark.parametrize("order", [(), (("location", True),), (("location", False), ("status", True))])
+def test_the_states_of_a_list_are_those_of_its_pages(fleet: Ledger, order: tuple[tuple[str, bool], ...]) -> None:
+    with fleet.write() as uow:
+        uow.documents.replace(head("asset_3", revision=2, body="newer"), ALICE)
+    with fleet.read() as uow:
+        pages = uow.index.page("assets", [], None, 100, order)
+        assert list(uow.index.states("assets", [], None, order)) == [part for one in pages for part in (one.number, one.revision)]
+        first = pages[0]
+        values = [{1: "Ghent", 2: "Ghent", 3: "Oslo", 10: None}[first.number], "hold" if first.number == 2 else "available"][: len(order)]
+        assert list(uow.index.states("assets", [], first.number, order, values)[::2]) == [one.number for one in pages[1:]]
+
+
+def test_documents_can_be_read_as_they_were_in_the_order_that_is_asked_for(fleet: Ledger) -> None:
+    with fleet.write() as uow:
+        uow.documents.replace(head("ra_1", revision=2, body="newer"), ALICE)
+    with fleet.read() as uow:
+        old = uow.documents.revision("ra_1", 1)
+        assert old is not None
+        other = uow.documents.heads(["ra_2"])["ra_2"].body
+        assert list(uow.documents.bodies([("ra_2", 1), ("ra_1", 1), ("ra_1", 2)])) == [other, old.body, "newer"]
+        with pytest.raises(KeyError):
+            list(uow.documents.bodies([("ra_1", 3)]))
 
 
 def test_a_page_holds_the_newest_state(fleet: Ledger) -> None:

@@ -1,5 +1,7 @@
 """Lists of a large store: what is shown of them, and what it takes to count them, does not grow with what is there."""
 
+import itertools
+import re
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
@@ -8,7 +10,7 @@ import pytest
 from sqlalchemy import event, insert, text
 
 from relational import tables
-from relational.index import Condition, Order
+from relational.index import Condition, Index, Order
 from relational.unit_of_work import Ledger
 from tests.contract.rows import ALICE, MONDAY, head
 
@@ -112,7 +114,7 @@ def _by_plan(store: Ledger, table: str, ask: Callable[[Any], list[Any]]) -> None
         assert len(ask(uow)) == PAGE
 
 
-def _plan(store: Ledger, ask: Callable[[Any], list[Any]]) -> str:
+def _plan(store: Ledger, ask: Callable[[Any], Any], prefix: str = "EXPLAIN ") -> str:
     """How the engine answers what is asked."""
     asked: list[tuple[str, Any]] = []
 
@@ -123,10 +125,31 @@ def _plan(store: Ledger, ask: Callable[[Any], list[Any]]) -> str:
     with store.read() as uow:
         ask(uow)
     event.remove(store.engine, "before_cursor_execute", note)
-    prefix = {"sqlite": "EXPLAIN QUERY PLAN ", "postgresql": "EXPLAIN "}[store.engine.dialect.name]
+    prefix = {"sqlite": "EXPLAIN QUERY PLAN ", "postgresql": prefix}[store.engine.dialect.name]
     statement, parameters = asked[-1]
     with store.engine.connect() as connection:
         return "".join(f"{row[-1]}\n" for row in connection.exec_driver_sql(prefix + statement, parameters))
+
+
+def test_to_count_what_meets_a_filter_costs_no_more_than_the_bound(store: Ledger) -> None:
+    asked = (PAGE, "assets", [("item_type", "=", "itemType_1")])
+    with store.read() as uow:
+        assert uow.index.count_up_to(*asked) is None
+    assert _effort(store, asked) * 10 < _effort(store, (MANY, *asked[1:]))
+
+
+def _effort(store: Ledger, asked: Any) -> int:
+    """How much the engine does to count: on Postgres the most rows that a node of its plan has, on SQLite steps of its machine."""
+    if store.engine.dialect.name == "postgresql":
+        plan = _plan(store, lambda uow: uow.index.count_up_to(*asked), "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) ")
+        return max(int(float(rows)) for rows in re.findall(r"actual rows=([0-9.]+)", plan))
+    steps = itertools.count()
+    with store.engine.connect() as connection:
+        driver: Any = connection.connection.driver_connection
+        driver.set_progress_handler(lambda: next(steps) < 0, 1)
+        Index(connection).count_up_to(*asked)
+        driver.set_progress_handler(None, 1)
+    return next(steps)
 
 
 def test_to_count_everything_is_to_add_up_a_few_tallies(ledger: Ledger) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 import pytest
 from falcon import testing
+from sqlalchemy import Engine
 
 from ld_server.http import csv as tables
 from ld_server.http.paging import LARGEST_LIMIT
@@ -179,15 +180,36 @@ def test_with_a_limit_a_table_has_one_page(large: Site) -> None:
     assert [row["identifier"] for row in read(large.get(ASSETS, query=following, Accept=CSV).content)] == ["asset_4", "asset_5", "asset_6"]
 
 
-def test_what_is_written_meanwhile_makes_nothing_stand_twice(either_site: Site) -> None:
+@pytest.mark.parametrize("query", ["", "sort=-updatedAt", "sort=location,-serialNumber&status=available"])
+def test_a_table_is_what_was_there_at_one_moment_whatever_is_written_meanwhile(either_site: Site, query: str) -> None:
     fill(either_site, LARGEST_LIMIT + 200)
-    answer = either_site.get(ASSETS, Accept=CSV)
-    chunks = streamed(either_site, ASSETS)
+    before = either_site.get(ASSETS, query=query, Accept=CSV).content
+    chunks = streamed(either_site, ASSETS, query)
     beginning = list(itertools.islice(chunks, 2))
-    either_site.asset("itemType_1", serialNumber="late")
-    either_site.ask("PATCH", f"{ASSETS}/asset_1", body={"location": "moved"}, Content_Type="application/merge-patch+json")
-    identifiers = [row["identifier"] for row in read(b"".join([*beginning, *chunks]))]
-    assert len(identifiers) == len(set(identifiers)) >= len(read(answer.content))
+    either_site.asset("itemType_1", serialNumber="SN-000500b")
+    for number in (1, 700, LARGEST_LIMIT + 100, LARGEST_LIMIT + 200):
+        change = {"location": "moved", "status": "retired", "serialNumber": f"AA-{number}"}
+        answer = either_site.ask("PATCH", f"{ASSETS}/asset_{number}", body=change, Content_Type="application/merge-patch+json")
+        assert answer.status_code == 200
+    assert b"".join([*beginning, *chunks]) == before
+    assert either_site.get(ASSETS, query=query, Accept=CSV).content != before
+
+
+def test_a_slow_reader_keeps_no_transaction_open(either_site: Site) -> None:
+    fill(either_site, LARGEST_LIMIT + 200)
+    chunks = streamed(either_site, ASSETS)
+    next(chunks), next(chunks)
+    assert open_transactions(either_site.parts.ledger.engine) == 0
+    assert len(list(chunks)) > 1
+
+
+def open_transactions(engine: Engine) -> int:
+    """On SQLite: whether anyone still needs what the write-ahead log has."""
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT", sqlite_begin="SELECT 1") as connection:
+        if engine.dialect.name == "sqlite":
+            return int(connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()[0])
+        others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state = 'idle in transaction'"
+        return int(connection.exec_driver_sql(others).scalar_one())
 
 
 def test_head_reads_no_more_than_the_first_page(large: Site) -> None:
@@ -210,7 +232,7 @@ def test_twenty_thousand_rows_pass_through_little_memory(site: Site) -> None:
     assert peak < 8_000_000
 
 
-def streamed(site: Site, path: str) -> Any:
+def streamed(site: Site, path: str, query: str = "") -> Any:
     """The chunks of a table as a web server takes them, one by one."""
-    environ = testing.create_environ(path, headers={"Accept": CSV, "X-Api-Key": site.keys["reader"]})
+    environ = testing.create_environ(path, query_string=query, headers={"Accept": CSV, "X-Api-Key": site.keys["reader"]})
     return iter(site.client.app(environ, testing.StartResponseMock()))

@@ -1,8 +1,7 @@
 """What reservations have beyond other kinds: the steps of their life, and their allocations."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import falcon
@@ -22,7 +21,7 @@ from ld_server.http import links
 from ld_server.http.body import STEP_READABLE, Known, read_options
 from ld_server.http.execution import execute, wanted_by
 from ld_server.http.finding import check_identifier, head_of
-from ld_server.http.paging import PAGE_PARAMETERS, CollectionPage, collection_page, cut, page_of
+from ld_server.http.paging import PAGE_PARAMETERS, collection_page, cut, page_of
 from ld_server.http.parameters import query_parameters
 from ld_server.http.preconditions import expected_revisions
 from ld_server.http.preferences import VALIDATE
@@ -98,15 +97,12 @@ class Allocations:
         may_be_listed(req)
         parameters = asked(req, PAGE_PARAMETERS)
         every = _allocations(head_of(self._parts, RENT_ACTION, identifier).body)
-        turn = partial(self._page, identifier, every)
-        show_page(req, resp, *turn(parameters), RENT_ACTION, self._parts, turn)
-
-    def _page(self, identifier: str, every: Sequence[Mapping[str, Any]], parameters: Mapping[str, str]) -> tuple[CollectionPage, list[str]]:
         page = page_of(parameters, identifier)
-        found = [one for one in every if page.after is None or _number(one) > page.after][: page.limit + 1]
+        found = [one for one in every if page.after is None or _number(one) > page.after]
+        bodies = [orjson.dumps(one).decode() for one in found]
         count, following = cut([_number(one) for one in found], page, identifier)
         shown = collection_page(f"{self._parts.naming.iri(identifier)}/allocations", parameters, len(every), following)
-        return shown, [orjson.dumps(one).decode() for one in found[:count]]
+        show_page(req, resp, shown, bodies[:count], RENT_ACTION, self._parts, lambda: bodies)
 
 
 def _allocations(body: str) -> list[dict[str, Any]]:

@@ -1,6 +1,7 @@
 """Every kind of resource: its collection (`GET` a page, `POST` a new one) and each of them (`GET`, `PATCH`)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 
 import falcon
 
@@ -9,10 +10,23 @@ from ld_server.http.body import PATCHABLE, READABLE
 from ld_server.http.creation import create
 from ld_server.http.endpoints.patching import Patches
 from ld_server.http.finding import head_of
-from ld_server.http.paging import PAGE_PARAMETERS, SORT, CollectionPage, collection_page, conditions, cut_sorted, sorted_page_of
+from ld_server.http.paging import (
+    LARGEST_LIMIT,
+    MOST_COUNTED,
+    PAGE_PARAMETERS,
+    SORT,
+    CollectionPage,
+    Page,
+    collection_page,
+    conditions,
+    cut_sorted,
+    sorted_page_of,
+)
 from ld_server.http.showing import Shown, asked, may_be_listed, may_be_read, show, show_page
 from ld_server.resources.kind import Kind
 from ld_server.services.parts import Parts
+from relational.index import Condition
+from relational.unit_of_work import UnitOfWork
 
 
 class Collection:
@@ -31,17 +45,41 @@ class Collection:
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """A page of the collection, in the order in which the resources were made unless it is to be sorted."""
         may_be_listed(req)
-        page, bodies = self._page(asked(req, self._known))
+        parameters = asked(req, self._known)
+        page, bodies = self._page(parameters)
         resp.set_header("Link", self._links)
-        show_page(req, resp, page, bodies, self.kind, self._parts, self._page)
+        show_page(req, resp, page, bodies, self.kind, self._parts, partial(self._whole, parameters))
 
     def _page(self, parameters: Mapping[str, str]) -> tuple[CollectionPage, list[str]]:
         page, wanted = sorted_page_of(parameters, self.kind), conditions(parameters, self.kind.filters)
         with self._parts.ledger.read() as uow:
             found = uow.index.page(self.kind.table, wanted, page.after, page.limit + 1, page.order, page.values)
-            total = uow.index.count(self.kind.table, wanted) if wanted else uow.documents.count(self.kind.name)
+            total = self._total(uow, wanted, len(found), page)
         count, following = cut_sorted(found, page, parameters.get(SORT), self.kind)
         return collection_page(self._iri, parameters, total, following), [head.body for head in found[:count]]
+
+    def _total(self, uow: UnitOfWork, wanted: Sequence[Condition], found: int, page: Page) -> int | None:
+        """How many there are on all pages, if they are to be counted; where the first page has them all, they have been."""
+        if page.after is None and found <= page.limit:
+            return found
+        return uow.index.count_up_to(MOST_COUNTED, self.kind.table, wanted) if wanted else uow.documents.count(self.kind.name)
+
+    def _whole(self, parameters: Mapping[str, str]) -> Iterator[str]:
+        """
+        The documents of this page and of all that follow, as they are at the moment when the first is taken.
+
+        One short transaction says which revisions these are, and others read them, some at a time, since they stay as they are:
+        none is open while the client takes its time.
+        """
+        page, wanted = sorted_page_of(parameters, self.kind), conditions(parameters, self.kind.filters)
+        with self._parts.ledger.read() as uow:
+            states = uow.index.states(self.kind.table, wanted, page.after, page.order, page.values)
+        for start in range(0, len(states), 2 * LARGEST_LIMIT):
+            some = iter(states[start : start + 2 * LARGEST_LIMIT])
+            named = [(f"{self.kind.prefix}_{number}", revision) for number, revision in zip(some, some, strict=True)]
+            with self._parts.ledger.read() as uow:
+                bodies = list(uow.documents.bodies(named))
+            yield from bodies
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Makes one or many new resources: 201."""

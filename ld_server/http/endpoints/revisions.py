@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import falcon
@@ -13,7 +14,7 @@ from ld_server.http.paging import PAGE_PARAMETERS, CollectionPage, collection_pa
 from ld_server.http.showing import Shown, asked, may_be_listed, may_be_read, show, show_page
 from ld_server.resources.kind import Kind, written
 from ld_server.services.parts import Parts
-from relational.documents import HistoryEntry
+from relational.documents import LARGEST_REVISION, HistoryEntry
 
 KEPT_FOR_GOOD = "private, max-age=31536000, immutable"
 """A past state never changes (RFC 8246), and whoever has read it need not ask again."""
@@ -32,11 +33,9 @@ class Revisions:
         """A page of the history. The documents themselves are read one by one."""
         may_be_listed(req)
 
-        def turn(parameters: Mapping[str, str]) -> tuple[CollectionPage, list[str]]:
-            return self._page(identifier, parameters)
-
-        page, bodies = turn(asked(req, PAGE_PARAMETERS))
-        show_page(req, resp, page, bodies, self.kind, self._parts, turn)
+        parameters = asked(req, PAGE_PARAMETERS)
+        page, bodies = self._page(identifier, parameters)
+        show_page(req, resp, page, bodies, self.kind, self._parts, partial(self._whole, identifier, parameters))
 
     def _page(self, identifier: str, parameters: Mapping[str, str]) -> tuple[CollectionPage, list[str]]:
         collection = f"{identifier}_revisions"
@@ -48,6 +47,12 @@ class Revisions:
         iri = self._parts.naming.iri(identifier)
         shown = collection_page(f"{iri}/revisions", parameters, max(head.revision, *(one.revision for one in found)), following)
         return shown, [_body(iri, entry) for entry in found[:count]]
+
+    def _whole(self, identifier: str, parameters: Mapping[str, str]) -> list[str]:
+        after = page_of(parameters, f"{identifier}_revisions").after or 0
+        with self._parts.ledger.read() as uow:
+            found = uow.documents.history(identifier, after, LARGEST_REVISION)
+        return [_body(self._parts.naming.iri(identifier), entry) for entry in found]
 
 
 def _body(iri: str, entry: HistoryEntry) -> str:

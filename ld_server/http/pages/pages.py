@@ -159,7 +159,7 @@ class Pages:
             body,
             syntaxes=self._syntaxes(address, SYNTAXES),
             title=_plural(kind) if kind else _part_of(iri),
-            total=document["totalItems"],
+            total=_total(document),
             first_column=Field("", words.sentence(kind.frame.name) if kind else _class_of(members), None, None),
             sorts=self._sorts(kind, iri, chosen) if kind else {},
             members=[self._member(kind, one) for one in members],
@@ -273,6 +273,13 @@ def _class_of(members: Sequence[Mapping[str, Any]]) -> str:
 
 def _plural(kind: Kind) -> str:
     return words.sentence(words.plural(kind.frame.name))
+
+
+def _total(document: Mapping[str, Any]) -> str:
+    """How many entries the collection has, as people say it."""
+    if "totalItems" not in document:
+        return f"more than {document['totalItemsAbove']:,} entries"
+    return "1 entry" if document["totalItems"] == 1 else f"{document['totalItems']:,} entries"
 
 
 def _part_of(iri: str) -> str:
