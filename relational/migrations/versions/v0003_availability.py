@@ -29,6 +29,9 @@ def _loosen_windows() -> None:
         op.alter_column("rent_actions", column, nullable=True)
     for added in _added():
         op.add_column("rent_actions", added)
+    for index in ("rent_actions_by_start", "rent_actions_by_end"):
+        op.drop_index(index, "rent_actions")
+        op.create_index(index, "rent_actions", RENT_ACTION_INDEXES[index])
 
 
 KEPT = (
@@ -78,13 +81,13 @@ def _rent_actions() -> None:
 
 
 RENT_ACTION_INDEXES = {
-    "rent_actions_by_end": ["end_time"],
+    "rent_actions_by_end": ["end_time", "number"],
     "rent_actions_by_external_ref": ["external_ref", "number"],
     "rent_actions_by_external_source": ["external_source", "external_ref"],
     "rent_actions_by_number": ["number"],
     "rent_actions_by_priority": ["priority", "number"],
     "rent_actions_by_requester": ["requester", "number"],
-    "rent_actions_by_start": ["start_time", "end_time"],
+    "rent_actions_by_start": ["start_time", "number", "end_time"],
     "rent_actions_by_status": ["status", "number"],
     "rent_actions_by_update": ["updated_at", "number"],
 }
