@@ -44,6 +44,23 @@ class Settings:
     sparql_max_bytes: int = setting("LD_SPARQL_MAX_BYTES", 64 * 1024 * 1024, "Most bytes a SPARQL answer may have.")
     sparql_wait: float = setting("LD_SPARQL_WAIT", 5.0, "Seconds a query waits for the projector to apply what was committed before it.")
     blob_url: str = setting("LD_BLOB_URL", "", "Where attachments are kept; empty means files in the data directory.", secret=True)
+    blob_endpoint: str = setting("LD_BLOB_ENDPOINT", "", "URL of an S3 that is not Amazon's, such as a MinIO; empty means Amazon's.")
+    secret_key: str = setting(
+        "LD_SECRET_KEY", "", "Signs links to attachments; empty means one that is made once and kept in the data directory.", secret=True
+    )
+    attachment_max_bytes: int = setting("LD_ATTACHMENT_MAX_BYTES", 2 * 1024**3, "Largest attachment in bytes.")
+    attachment_types: str = setting(
+        "LD_ATTACHMENT_TYPES",
+        "image/jpeg, image/png, image/webp, image/gif, application/pdf, video/mp4, video/quicktime, video/webm, text/plain, text/csv",
+        "Media types that may be attached, separated by commas; image/* means every picture.",
+    )
+    attachment_position: str = setting(
+        "LD_ATTACHMENT_POSITION", "strip", "What becomes of the position in a picture, where it was taken: strip or keep."
+    )
+    attachment_link_seconds: int = setting("LD_ATTACHMENT_LINK_SECONDS", 3600, "Seconds for which a link to upload or download works.")
+    attachment_draft_hours: float = setting(
+        "LD_ATTACHMENT_DRAFT_HOURS", 24.0, "Hours after which an attachment that was initiated and never completed is forgotten."
+    )
     huey_url: str = setting("LD_HUEY_URL", "", "Where Huey keeps its queue; empty means SQLite in the data directory.", secret=True)
     admin_key: str = setting(
         "LD_ADMIN_KEY", "", "The first admin key; when empty the first start makes one and prints it once.", secret=True
@@ -113,10 +130,15 @@ class Settings:
         return cls(**{**values, **{name: value for name, value in overrides.items() if value is not None}})
 
 
-_CHOICES = {"allocation_policy": ("hard_fail", "allow_under_allocation"), "capacity_rule": ("overlap", "peak")}
+_CHOICES = {
+    "allocation_policy": ("hard_fail", "allow_under_allocation"),
+    "capacity_rule": ("overlap", "peak"),
+    "attachment_position": ("strip", "keep"),
+}
 _POSITIVE = (
     "web_workers", "web_threads", "database_pool", "sparql_timeout", "sparql_max_rows", "sparql_max_bytes", "max_body_bytes",
     "max_json_depth", "max_triples", "max_resources", "idempotency_hours", "projector_interval", "projector_batch", "projector_lease",
+    "attachment_max_bytes", "attachment_link_seconds", "attachment_draft_hours",
     "webhook_timeout", "relay_interval", "relay_batch", "relay_lease", "delivery_interval", "deliveries_at_once", "delivery_lease",
 )  # fmt: skip
 _LINKER = {"LD_LIBRARY_PATH", "LD_PRELOAD", "LD_RUN_PATH", "LD_BIND_NOW", "LD_DEBUG", "LD_AUDIT"}

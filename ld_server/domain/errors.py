@@ -62,8 +62,16 @@ class Forbidden(Refusal):
     """The key does not allow this"""
 
 
+class LinkRefused(Refusal):
+    """The link is not valid, or no longer"""
+
+
 class NotFound(Refusal):
     """There is nothing here"""
+
+
+class Gone(Refusal):
+    """The resource was deleted"""
 
 
 class MethodNotAllowed(Refusal):
@@ -86,6 +94,10 @@ class Duplicate(Refusal):
     """Another resource has this value already"""
 
 
+class NotUploaded(Refusal):
+    """The file has not been uploaded yet"""
+
+
 class InUse(Refusal):
     """The resource is in use, and cannot be changed in this way"""
 
@@ -104,6 +116,10 @@ class TooLarge(Refusal):
 
 class UnsupportedMediaType(Refusal):
     """The body's media type cannot be read"""
+
+
+class ContentRefused(Refusal):
+    """The file is not what it was said to be, or cannot be taken"""
 
 
 class UnknownReference(Refusal):

@@ -47,6 +47,8 @@ HOMES: dict[str, tuple[str, ...]] = {
     "jsonpointer": ("ld_server.resources",),
     "urllib3": ("ld_server.sparql",),
     "boto3": ("ld_server.blobs",),
+    "botocore": ("ld_server.blobs",),
+    "PIL": ("ld_server.blobs.pictures",),
     "redis": ("workers",),
     "aiohttp": ("workers",),
     "jmespath": ("ld_server.services",),
