@@ -13,6 +13,7 @@ from ld_server.rdf.validation import Validator
 from ld_server.resources import PATHS
 from ld_server.services import keys
 from ld_server.services.parts import Parts
+from ld_server.services.sealing import Sealing
 from ld_server.settings import InvalidSetting, Settings
 from ld_server.sparql.store import open_store
 from relational.migrations import migrate
@@ -39,6 +40,7 @@ def build(settings: Settings) -> Parts:
         contexts=Contexts(data_directory("contexts"), settings.base_iri),
         validator=Validator([data_directory("shapes")], _shapes_of_the_operator(settings), naming),
         sparql=open_store(settings),
+        sealing=Sealing(settings),
         now=now,
     )
 
@@ -54,9 +56,10 @@ def _shapes_of_the_operator(settings: Settings) -> tuple[Any, ...]:
 
 def prepare(settings: Settings) -> str | None:
     """
-    Makes the ledger ready: directory, schema, recorded base IRI, first admin key.
+    Makes the ledger ready: directory, schema, recorded base IRI and secret key, first admin key.
 
-    Gives the text of the admin key if one was made, else None. Raises WrongBase when the data belongs to another base IRI.
+    Gives the text of the admin key if one was made, else None. Raises WrongBase when the data belongs to another base IRI,
+    WrongSecretKey when its secrets belong to another key.
     """
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     ledger = open_ledger(settings.database_url, settings.database_pool)
@@ -64,6 +67,7 @@ def prepare(settings: Settings) -> str | None:
         migrate(ledger.engine)
         with ledger.write() as uow:
             _settle_base(uow, settings)
+            Sealing(settings).settle(uow)
             return _first_key(uow, settings)
     finally:
         ledger.close()

@@ -65,6 +65,12 @@ class Settings:
     admin_key: str = setting(
         "LD_ADMIN_KEY", "", "The first admin key; when empty the first start makes one and prints it once.", secret=True
     )
+    secret_key: str = setting(
+        "LD_SECRET_KEY",
+        "",
+        "Keys that seal secrets, separated by commas; the first seals. Empty means a file in the data directory.",
+        secret=True,
+    )
     allocation_policy: str = setting(
         "LD_ALLOCATION_POLICY", "hard_fail", "What approval does when units are missing: hard_fail or allow_under_allocation."
     )

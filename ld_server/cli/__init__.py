@@ -11,6 +11,7 @@ from ld_server.bootstrap import WrongBase
 from ld_server.cli import keys, processes, upkeep
 from ld_server.cli.deployment import Arguments, data_argument, web_arguments
 from ld_server.domain.errors import Refusal
+from ld_server.services.sealing import WrongSecretKey
 from ld_server.settings import InvalidSetting
 from ld_server.supervisor.claims import Taken
 from ld_server.supervisor.watch import StartFailed
@@ -41,7 +42,7 @@ COMMANDS = (
     Command("rebase", "Rename all resources to another base IRI, while nothing runs.", upkeep.rebase, (upkeep.rebase_arguments,)),
 )
 
-REFUSALS: Mapping[type[Exception], int] = {InvalidSetting: 2, Taken: 2, WrongBase: 2, Refusal: 1, StartFailed: 1}
+REFUSALS: Mapping[type[Exception], int] = {InvalidSetting: 2, Taken: 2, WrongBase: 2, WrongSecretKey: 2, Refusal: 1, StartFailed: 1}
 """What is told in one line, and the exit status: 2 when something must be changed first, 1 when it did not work this time."""
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from ld_server.rdf.contexts import Contexts
 from ld_server.rdf.naming import Naming
 from ld_server.rdf.validation import Validator
+from ld_server.services.sealing import Sealing
 from ld_server.settings import Settings
 from ld_server.sparql.store import SparqlStore
 from relational.unit_of_work import Ledger
@@ -22,6 +23,7 @@ class Parts:
     contexts: Contexts
     validator: Validator
     sparql: SparqlStore
+    sealing: Sealing
     now: Callable[[], datetime]
 
     def close(self) -> None:

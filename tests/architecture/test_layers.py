@@ -50,6 +50,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "botocore": ("ld_server.blobs",),
     "PIL": ("ld_server.blobs.pictures",),
     "redis": ("workers",),
+    "cryptography": ("ld_server.services",),
     "aiohttp": ("workers",),
     "jmespath": ("ld_server.services",),
     "kombu": ("workers",),
