@@ -46,7 +46,10 @@ class Settings:
     blob_url: str = setting("LD_BLOB_URL", "", "Where attachments are kept; empty means files in the data directory.", secret=True)
     blob_endpoint: str = setting("LD_BLOB_ENDPOINT", "", "URL of an S3 that is not Amazon's, such as a MinIO; empty means Amazon's.")
     secret_key: str = setting(
-        "LD_SECRET_KEY", "", "Signs links to attachments; empty means one that is made once and kept in the data directory.", secret=True
+        "LD_SECRET_KEY",
+        "",
+        "Seals secrets of webhooks and signs links to attachments; empty means one that is made once and kept in the data directory.",
+        secret=True,
     )
     attachment_max_bytes: int = setting("LD_ATTACHMENT_MAX_BYTES", 2 * 1024**3, "Largest attachment in bytes.")
     attachment_types: str = setting(
@@ -64,12 +67,6 @@ class Settings:
     huey_url: str = setting("LD_HUEY_URL", "", "Where Huey keeps its queue; empty means SQLite in the data directory.", secret=True)
     admin_key: str = setting(
         "LD_ADMIN_KEY", "", "The first admin key; when empty the first start makes one and prints it once.", secret=True
-    )
-    secret_key: str = setting(
-        "LD_SECRET_KEY",
-        "",
-        "Keys that seal secrets, separated by commas; the first seals. Empty means a file in the data directory.",
-        secret=True,
     )
     allocation_policy: str = setting(
         "LD_ALLOCATION_POLICY", "hard_fail", "What approval does when units are missing: hard_fail or allow_under_allocation."

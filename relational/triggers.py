@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from sqlalchemy import exists, select
+
 from relational import tables
 from relational.rows import Rows
 
@@ -36,6 +38,11 @@ class Triggers(Rows[TriggerRow]):
     def listening(self) -> list[TriggerRow]:
         """Every enabled trigger that waits for events, by number."""
         return self.page(0, MOST, enabled=True, source="event")
+
+    def has_sealed(self) -> bool:
+        """Whether any trigger has something sealed in it."""
+        found = select(exists().where(tables.triggers.c.body.contains('"sealed":', autoescape=True)))
+        return bool(self._connection.execute(found).scalar_one())
 
 
 MOST = 10_000

@@ -1,30 +1,27 @@
 """
 Secrets at rest: what must be known in full to be used, such as the secret of a webhook, is sealed in the ledger (Fernet).
 
-The key is LD_SECRET_KEY, or a file in the data directory that is made at the first start. The ledger records a fingerprint of it, so that
-a node with another key is told so before it seals what the others could not open.
+The key comes from the secret of the deployment. The ledger records a fingerprint of it, so that a node with another one is told so before
+it seals what the others could not open.
 """
 
 import base64
-import binascii
 import hashlib
-import os
+import hmac
 from functools import cached_property
-from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
+from ld_server.blobs.secret import secret_of
 from ld_server.domain.errors import StoreUnavailable
 from ld_server.settings import InvalidSetting, Settings
 from relational.unit_of_work import UnitOfWork
 
-FILE = "secret.key"
-"""In the data directory; only its owner may read it."""
-
 FACT = "secret_key"
 """The fact that has the fingerprint of the key with which this deployment seals."""
 
-KEY_BYTES = 32
+SHORTEST = 16
+"""Characters of a secret that somebody chose."""
 
 
 class WrongSecretKey(Exception):
@@ -32,12 +29,13 @@ class WrongSecretKey(Exception):
 
 
 class Sealing:
-    """Seals with the first key, and opens with any. Reads or makes the file only when it is needed."""
+    """Seals with the first key, and opens with any. The secret is read, or made, only when it is needed."""
 
     def __init__(self, settings: Settings) -> None:
-        """Raises InvalidSetting for a key that is none."""
-        self._file = settings.data_dir / FILE
-        self._said = tuple(_key(one.strip()) for one in settings.secret_key.split(",") if one.strip())
+        """Raises InvalidSetting for a secret that could be guessed."""
+        self._settings = settings
+        if any(len(one) < SHORTEST for one in _listed(settings.secret_key)):
+            raise InvalidSetting(f"LD_SECRET_KEY must be a random text of at least {SHORTEST} characters, or several with commas between")
 
     def seal(self, text: str) -> str:
         """What only this deployment can open."""
@@ -51,58 +49,34 @@ class Sealing:
             raise StoreUnavailable("A secret cannot be opened with the key of this server.") from error
 
     def settle(self, uow: UnitOfWork) -> None:
-        """Record the key with which this deployment seals. Raises WrongSecretKey when it is one that is not known here."""
-        recorded, mine = uow.facts.get(FACT), [_fingerprint(key) for key in self._keys]
+        """Record the key with which this deployment seals. Raises WrongSecretKey while something is sealed that none of ours opens."""
+        recorded, mine = uow.facts.get(FACT), [_derived(key, "fingerprint").hex() for key in self._secrets]
         if recorded == mine[0]:
             return
-        if recorded is not None and recorded not in mine:
+        if recorded is not None and recorded not in mine and _is_anything_sealed(uow):
             raise WrongSecretKey(
-                f"secrets in this ledger were sealed with another key than the one here; set LD_SECRET_KEY to it, which the node that "
-                f"made it has in its setting or in {self._file.name} of its data directory; to change keys, put the new one before it"
+                "secrets in this ledger were sealed with another key than the one here; set LD_SECRET_KEY to it, which the node that "
+                "made it has in its settings or in the file secret-key of its data directory; to change keys, put the new one before it"
             )
         uow.facts.set(FACT, mine[0])
 
     @cached_property
     def _fernet(self) -> MultiFernet:
-        return MultiFernet([Fernet(base64.urlsafe_b64encode(key)) for key in self._keys])
+        return MultiFernet([Fernet(base64.urlsafe_b64encode(_derived(one, "seal"))) for one in self._secrets])
 
     @cached_property
-    def _keys(self) -> tuple[bytes, ...]:
-        return self._said or (_key(_kept(self._file)),)
+    def _secrets(self) -> list[bytes]:
+        return [one.encode() for one in _listed(self._settings.secret_key)] or [secret_of(self._settings)]
 
 
-def new_key() -> str:
-    """A new key: 256 random bits in Base64."""
-    return base64.urlsafe_b64encode(os.urandom(KEY_BYTES)).decode()
+def _listed(text: str) -> list[str]:
+    return [one.strip() for one in text.split(",") if one.strip()]
 
 
-def _key(text: str) -> bytes:
-    """The bytes of a key, in either alphabet of Base64. Raises InvalidSetting, which does not repeat it."""
-    try:
-        key = base64.b64decode(text.replace("-", "+").replace("_", "/"), validate=True)
-    except (binascii.Error, ValueError):
-        key = b""
-    if len(key) != KEY_BYTES:
-        raise InvalidSetting(f"LD_SECRET_KEY must be {KEY_BYTES} bytes in Base64, as `openssl rand -base64 {KEY_BYTES}` makes them")
-    return key
+def _derived(secret: bytes, purpose: str) -> bytes:
+    """32 bytes for one purpose: what is known of one tells nothing about another. The secret is random, so there is nothing to guess."""
+    return hmac.digest(secret, f"ld-server {purpose}".encode(), hashlib.sha256)
 
 
-def _fingerprint(key: bytes) -> str:
-    """What tells keys apart and gives nothing of them away: they are random, so there is nothing to guess."""
-    return hashlib.sha256(b"ld-server secret key\0" + key).hexdigest()[:32]
-
-
-def _kept(file: Path) -> str:
-    """The key in the file, which is made when there is none; of several processes that make it at once, one does."""
-    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    made = file.with_name(f"{file.name}.{os.getpid()}")
-    if not file.exists():
-        with os.fdopen(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as stream:
-            stream.write(new_key())
-        try:
-            os.link(made, file)
-        except FileExistsError:
-            pass
-        finally:
-            made.unlink()
-    return file.read_text(encoding="ascii").strip()
+def _is_anything_sealed(uow: UnitOfWork) -> bool:
+    return uow.webhooks.count() > 0 or uow.triggers.has_sealed()
