@@ -26,7 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 
 from ld_server.domain.errors import Duplicate
-from relational import tables
+from relational import dangers, tables
 from relational.documents import HEAD, Head
 from relational.upsert import upsert
 
@@ -46,8 +46,16 @@ OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {
     "contains": lambda column, part: column.contains(part, autoescape=True),
     "has a component of": lambda column, item: column.in_(select(_COMPONENTS.kit_template).where(_COMPONENTS.item == item)),
     "has a line for": lambda column, item: column.in_(select(_LINES.rent_action).where(_LINES.item == item)),
+    "is overdue": lambda column, asked: _among(column, dangers.overdue(asked[1]), asked[0]),
+    "is at risk": lambda column, asked: _among(column, dangers.endangered(asked[1]), asked[0]),
 }
-"""How a condition compares a column with its value."""
+"""How a condition compares a column with its value; where it depends on the time, that is whether it is to hold, and when."""
+
+
+def _among(column: Any, found: Select[Any], is_wanted: bool) -> ColumnElement[bool]:
+    among: ColumnElement[bool] = column.in_(found) if is_wanted else column.not_in(found)
+    return among
+
 
 UNIQUE = {"item_types": ("code", "code"), "assets": ("asset_tag", "assetTag"), "kit_templates": ("code", "code")}
 """The column of a table that may hold a value only once, and the key of the document in which people know it."""

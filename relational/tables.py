@@ -555,6 +555,18 @@ facts = Table(
     PrimaryKeyConstraint("name", name="a_fact_has_one_value"),
 )
 
+told = Table(
+    "told",
+    schema,
+    Column("event", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("cause", Text, nullable=False),
+    Column("told_at", Instant, nullable=False),
+    PrimaryKeyConstraint("event", "subject", "cause", name="things_are_told_once"),
+    Index("told_by_cause", "event", "cause"),
+)
+"""What was told about a subject because of something, and is not told again while that lasts."""
+
 NEVER_TWICE = "asset_is_never_promised_twice"
 """The name of the rule, and the constraint, that a unit has no two overlapping blocking allocations."""
 

@@ -24,6 +24,8 @@ from relational.keys import Keys
 from relational.leases import Leases
 from relational.outbox import Outbox
 from relational.projections import Projections
+from relational.risks import Risks
+from relational.told import Told
 from relational.triggers import Triggers
 from relational.turns import Turns
 from relational.webhooks import Webhooks
@@ -38,6 +40,8 @@ class UnitOfWork:
         self.allocations = Allocations(connection)
         self.capacity = Capacities(connection)
         self.outbox = Outbox(connection)
+        self.told = Told(connection)
+        self.risks = Risks(connection)
         self.idempotency = Idempotency(connection)
         self.keys = Keys(connection)
         self.projections = Projections(connection)

@@ -5,6 +5,7 @@ from typing import Any
 from unicodedata import category
 
 from ld_server.domain.allocation import Policy
+from ld_server.domain.custody import Handover
 from ld_server.domain.errors import InvalidParameter, Refusal
 
 Document = dict[str, Any]
@@ -96,9 +97,27 @@ class CancelReservation:
         _refuse_unreadable(self.reason)
 
 
+@dataclass(frozen=True, slots=True)
+class CheckOutUnits:
+    """Hands units out. Without handovers: everything that is promised."""
+
+    identifier: str
+    expected: Expected = None
+    handovers: tuple[Handover, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ReturnUnits:
+    """Takes units back. Without handovers: everything that is out, in good condition."""
+
+    identifier: str
+    expected: Expected = None
+    handovers: tuple[Handover, ...] = ()
+
+
 Creation = CreateItemType | CreateAsset | CreateStockPool | CreateKitTemplate | CreateReservation
 Change = ChangeCatalogEntry | ChangeReservation
-ReservationStep = SubmitReservation | ApproveReservation | RejectReservation | CancelReservation
+ReservationStep = SubmitReservation | ApproveReservation | RejectReservation | CancelReservation | CheckOutUnits | ReturnUnits
 Command = Creation | Change | ReservationStep
 
 

@@ -31,6 +31,7 @@ EVENTS: Mapping[str, str] = {
     "rentAction.starts.soon": "A reservation is about to start.",
     "rentAction.ends.soon": "A reservation is about to end.",
     "rentAction.overdue": "A reservation has ended and not all of its units are back.",
+    "rentAction.atRisk": "A unit that is promised to a reservation may not be there in time.",
     "availability.shortfall.detected": "There are fewer units than are asked for.",
     "buildRequest.requested": "More units were asked to be built.",
     "buildRequest.submitted": "A build request was handed to the system that builds.",

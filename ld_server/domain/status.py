@@ -24,16 +24,27 @@ class Step(StrEnum):
     APPROVE = "approve"
     REJECT = "reject"
     CANCEL = "cancel"
+    CHECK_OUT = "check-out"
+    RETURN = "return"
+    FULFILL = "fulfill"
 
 
 TRANSITIONS: Mapping[Status, Mapping[Step, Status]] = {
     Status.DRAFT: {Step.SUBMIT: Status.PENDING, Step.CANCEL: Status.CANCELLED},
     Status.PENDING: {Step.APPROVE: Status.APPROVED, Step.REJECT: Status.REJECTED, Step.CANCEL: Status.CANCELLED},
-    Status.APPROVED: {Step.CANCEL: Status.CANCELLED},
+    Status.APPROVED: {
+        Step.CHECK_OUT: Status.APPROVED,
+        Step.RETURN: Status.APPROVED,
+        Step.FULFILL: Status.FULFILLED,
+        Step.CANCEL: Status.CANCELLED,
+    },
     Status.REJECTED: {},
-    Status.CANCELLED: {},
+    Status.CANCELLED: {Step.RETURN: Status.CANCELLED},
     Status.FULFILLED: {},
 }
+
+ENDED = frozenset({Status.REJECTED, Status.CANCELLED, Status.FULFILLED})
+"""What is asked for does not change any more. Units of a cancelled reservation may still be out, and come back."""
 
 ACTION_STATUS: Mapping[Status, str] = {
     Status.DRAFT: "PotentialActionStatus",
@@ -55,7 +66,7 @@ def after(status: Status, step: Step) -> Status:
 
 
 def _why(status: Status, step: Step) -> str:
-    allowed = ", ".join(TRANSITIONS[status]) or "nothing, it has ended"
+    allowed = f"{', '.join(TRANSITIONS[status]) or 'nothing'}{', it has ended' if status in ENDED else ''}"
     return f"A reservation that is {status} cannot take the step {step}. What it can still take: {allowed}."
 
 

@@ -13,6 +13,7 @@ from ld_server.http import links
 from ld_server.http.authentication import ANY, Authentication, Needed
 from ld_server.http.conversation import Conversation
 from ld_server.http.endpoints import description, discovery
+from ld_server.http.endpoints.custody import Conflicts, Custody
 from ld_server.http.endpoints.health import Live, Ready
 from ld_server.http.endpoints.looks import Looks
 from ld_server.http.endpoints.reservations import Allocations, ReservationStep
@@ -61,7 +62,10 @@ ROUTES: tuple[Route, ...] = (
     Route("/v1/rent-actions/{identifier}/approve", partial(ReservationStep, step=Step.APPROVE), {"POST": Scope.APPROVER}),
     Route("/v1/rent-actions/{identifier}/reject", partial(ReservationStep, step=Step.REJECT), {"POST": Scope.APPROVER}),
     Route("/v1/rent-actions/{identifier}/cancel", partial(ReservationStep, step=Step.CANCEL), {"POST": Scope.APPROVER}),
+    Route("/v1/rent-actions/{identifier}/check-out", partial(Custody, step=Step.CHECK_OUT), {"POST": Scope.ALLOCATOR}),
+    Route("/v1/rent-actions/{identifier}/return", partial(Custody, step=Step.RETURN), {"POST": Scope.ALLOCATOR}),
     Route("/v1/rent-actions/{identifier}/allocations", Allocations, {"GET": ANY}),
+    Route("/v1/rent-actions/{identifier}/conflicts", Conflicts, {"GET": ANY}),
 )
 
 

@@ -7,6 +7,7 @@ from importlib.metadata import version
 from typing import Any
 
 from ld_server.domain.errors import Refusal, ShapeViolation, Stale
+from ld_server.domain.risk import REASONS, Reason
 from ld_server.domain.scopes import MEANINGS
 from ld_server.http.authentication import ANY, BROWSABLE, Needed
 from ld_server.http.body import PATCHABLE, READABLE
@@ -119,7 +120,35 @@ REVISION: Json = {
     },
 }
 
+_LINK: Json = {"type": "object", "required": ["@id"], "properties": {"@id": {"type": "string", "format": "uri"}}}
+
+CONFLICT: Json = {
+    "description": "Something that endangers a promise, or keeps a reservation from being approved.",
+    "type": "object",
+    "required": ["@id", "@type", "forLine", "reasonCode", "explanation"],
+    "properties": {
+        "@id": {"type": "string", "format": "uri"},
+        "@type": {"const": "Conflict"},
+        "forLine": _LINK,
+        "ofAllocation": _LINK,
+        "object": {"$ref": "#/components/schemas/Reference"},
+        "asset": {"$ref": "#/components/schemas/Reference"},
+        "stockPool": {"$ref": "#/components/schemas/Reference"},
+        "quantity": {"type": "integer", "minimum": 1},
+        "reasonCode": {
+            "enum": [str(one) for one in Reason],
+            "description": "\n".join(f"* `{one}`: {text}" for one, text in REASONS.items()),
+        },
+        "explanation": {"type": "string"},
+        "heldBy": {"type": "array", "items": {"$ref": "#/components/schemas/Reference"}},
+        "since": {"type": "string", "format": "date-time"},
+        "until": {"type": "string", "format": "date-time", "description": "Missing where nobody knows."},
+        "shortage": {"type": "object", "description": "A line of the problem `insufficient-availability`."},
+    },
+}
+
 SCHEMAS: Json = {
+    "Conflict": CONFLICT,
     "Revision": REVISION,
     "Reference": REFERENCE,
     "ReferenceToSend": REFERENCE_TO_SEND,

@@ -11,11 +11,13 @@ from typing import Any
 
 from ld_server.domain import errors
 from ld_server.domain.commands import LONGEST_REASON
+from ld_server.domain.custody import LARGEST_QUANTITY, Condition
 from ld_server.domain.scopes import Scope
 from ld_server.domain.status import TRANSITIONS, Step
 from ld_server.http.authentication import Needed
 from ld_server.http.body import JSON_PATCH, PATCHABLE, READABLE, STEP_READABLE, Known
 from ld_server.http.endpoints import description, discovery, sparql
+from ld_server.http.endpoints.custody import HANDINGS, Conflicts, Custody
 from ld_server.http.endpoints.discovery import OPEN_TO_ALL
 from ld_server.http.endpoints.health import Live, Ready
 from ld_server.http.endpoints.looks import MEDIA, Looks
@@ -23,6 +25,7 @@ from ld_server.http.endpoints.reservations import STEPS, Allocations, Reservatio
 from ld_server.http.endpoints.resources import Collection, Item
 from ld_server.http.endpoints.revisions import PastState, Revisions
 from ld_server.http.endpoints.sparql import Sparql
+from ld_server.http.handovers import MOST_HANDOVERS
 from ld_server.http.negotiation import COLLECTION_OFFERS, FORMAT, HTML, READ_OFFERS, RESOURCE_OFFERS, Choice, Wanted
 from ld_server.http.operation import Answer, Content, Described, Interface, Manner, Operation, Parameter
 from ld_server.http.paging import DEFAULT_LIMIT, LARGEST_LIMIT, MOST_SORTS, SORT
@@ -309,6 +312,56 @@ def _allocations(_route: Route) -> Operation:
     )
 
 
+def _handed_over(route: Route) -> Operation:
+    step: Step = route.bound["step"]
+    schema = _handovers(HANDINGS[step].known)
+    after = Answer(200, "The reservation as it is then.", _offered(RESOURCE_OFFERS, _ref(_schema_name(RENT_ACTION))), WRITTEN)
+    return Operation(
+        name=HANDED_OVER[step][0],
+        group=RENT_ACTION.frame.name,
+        summary=HANDED_OVER[step][1],
+        answers=(after,),
+        manners=(_of(RENT_ACTION), REHEARSED, GUARDED, ONCE, QUERIED, NEGOTIATED, READ, HANDED, TAKEN),
+        body=Content(dict.fromkeys(STEP_READABLE, schema), {"everything": {}}, is_required=False),
+        returns=RENT_ACTION.name,
+    )
+
+
+HANDED_OVER: Mapping[Step, tuple[str, str]] = {
+    Step.CHECK_OUT: ("checkOutRentAction", "Check-out: units that are promised are handed out, all or some"),
+    Step.RETURN: ("returnRentAction", "Return: units that are out come back, all or some; with the last one the reservation is fulfilled"),
+}
+"""Step → the name of its operation, and what it does."""
+
+HANDED = Manner((), (errors.UnknownTerm, errors.ShapeViolation, errors.UnknownReference))
+
+_OF_HANDOVER: Mapping[str, Json] = {
+    "id": {"type": "string", "minLength": 1, "description": "Identifier or IRI of an allocation."},
+    "quantity": {"type": "integer", "minimum": 1, "maximum": LARGEST_QUANTITY, "description": "How many units; all where it is left out."},
+    "condition": {"enum": [str(one) for one in Condition], "default": str(Condition.GOOD)},
+    "notes": {"type": "string", "minLength": 1, "maxLength": LONGEST_REASON},
+}
+
+
+def _handovers(known: Iterable[str]) -> Json:
+    """Which allocations change hands; without them all do."""
+    entry = {"type": "object", "required": ["id"], "properties": {key: _OF_HANDOVER[key] for key in known}, "additionalProperties": False}
+    several = {"type": "array", "minItems": 1, "maxItems": MOST_HANDOVERS, "items": {"anyOf": [entry, _OF_HANDOVER["id"]]}}
+    return {"type": "object", "properties": {"@context": CONTEXT, "allocations": several}, "additionalProperties": False}
+
+
+def _conflicts(_route: Route) -> Operation:
+    page = Answer(200, "A page of the conflicts.", _offered(COLLECTION_OFFERS, collection_of(_ref("Conflict"))), ("ETag",))
+    return Operation(
+        name=f"list{_name(RENT_ACTION)}Conflicts",
+        group=RENT_ACTION.frame.name,
+        summary="What endangers a reservation, or what its approval would miss now",
+        answers=(page, NOT_MODIFIED),
+        manners=(_of(RENT_ACTION), PAGED, _formatted(COLLECTION_OFFERS), CONDITIONAL),
+        returns="Collection",
+    )
+
+
 def _queried(_route: Route) -> Operation:
     graphs = (Parameter(name, "query", "The IRI of a graph.", TEXTS) for name in sparql.PARAMETERS if name != "query")
     query = Parameter("query", "query", "A SPARQL 1.1 query that reads. Without it the endpoint describes itself.")
@@ -395,6 +448,8 @@ DESCRIPTIONS: Mapping[tuple[Any, str], Describe] = {
     (PastState, "GET"): _past,
     (ReservationStep, "POST"): _step,
     (Allocations, "GET"): _allocations,
+    (Custody, "POST"): _handed_over,
+    (Conflicts, "GET"): _conflicts,
     (Sparql, "GET"): _queried,
     (Sparql, "POST"): _queried_by_post,
     (Live, "GET"): _live,

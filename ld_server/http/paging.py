@@ -8,6 +8,7 @@ import base64
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -130,10 +131,11 @@ def _decoded_bytes(text: str) -> bytes:
     return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
 
 
-def conditions(parameters: Mapping[str, str], filters: Mapping[str, Filter]) -> list[tuple[str, str, Any]]:
+def conditions(parameters: Mapping[str, str], filters: Mapping[str, Filter], now: datetime) -> list[tuple[str, str, Any]]:
     """Column, operator and value for every filter that is given. Raises InvalidParameter for a value that it does not take."""
     given = ((name, text, filters[name]) for name, text in parameters.items() if name in filters)
-    return [(one.column, one.operator, _value(name, text, one)) for name, text, one in given]
+    compared = ((one, _value(name, text, one)) for name, text, one in given)
+    return [(one.column, one.operator, (value, now) if one.is_timed else value) for one, value in compared]
 
 
 def _value(name: str, text: str, one: Filter) -> Any:

@@ -17,13 +17,18 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True)
 class Filter:
-    """A query parameter of a collection: which index column it compares, how (an operator of the index), and how its text is read."""
+    """
+    A query parameter of a collection: which index column it compares, how (an operator of the index), and how its text is read.
+
+    What `is_timed` depends on the time: it is compared with the value and the current instant.
+    """
 
     column: str
     operator: str = "="
     read: Callable[[str], Any] = str
     description: str = ""
     allowed: tuple[str, ...] = ()
+    is_timed: bool = False
 
 
 def text(value: Any) -> str:

@@ -14,7 +14,7 @@ from ld_server.domain.scopes import Scope
 from ld_server.domain.status import Status
 from ld_server.rdf import vocab
 from ld_server.rdf.adoption import Draft, Frame, Reference, Term
-from ld_server.resources.kind import Document, Filter, Kind, Sort, findable, identifier_of, instant, stamps, text_search
+from ld_server.resources.kind import Document, Filter, Kind, Sort, boolean, findable, identifier_of, instant, stamps, text_search
 from ld_server.resources.lines import arrange_lines
 from ld_server.resources.parts import iri, name_parts, part, refuse
 
@@ -188,6 +188,8 @@ RENT_ACTION = Kind(
         "requester": Filter("requester", description="Identifier of the agent."),
         "priority": Filter("priority", description="Priority.", allowed=("low", "normal", "high", "urgent")),
         "itemTypeId": Filter("identifier", "has a line for", identifier_of("itemType"), "Reservations with a line for this item type."),
+        "overdue": Filter("identifier", "is overdue", boolean, "Whether units are out although their time is over.", is_timed=True),
+        "atRisk": Filter("identifier", "is at risk", boolean, "Whether a unit that is promised may not be there in time.", is_timed=True),
         "q": text_search("description, requester and externalRef"),
     },
     sorts={

@@ -12,7 +12,7 @@ from ld_server.resources.asset import ASSET
 from ld_server.resources.item_type import ITEM_TYPE
 from ld_server.resources.kit_template import KIT_TEMPLATE
 from ld_server.resources.stock_pool import STOCK_POOL
-from ld_server.services import catalog, recording
+from ld_server.services import catalog, recording, risk
 from ld_server.services.occasion import Occasion
 from ld_server.services.opening import opened, says_the_same
 from relational.documents import Head
@@ -40,4 +40,7 @@ def change_entry(uow: UnitOfWork, command: ChangeCatalogEntry, occasion: Occasio
         return head
     catalog.check_change(uow, kind, before, after, occasion)
     after = catalog.settled(uow, kind, after)
-    return recording.replace(uow, kind, head, before, after, [f"catalog.{kind.name}.updated"], occasion)
+    changed = recording.replace(uow, kind, head, before, after, [f"catalog.{kind.name}.updated"], occasion)
+    if risk.matters(kind.name, before, after):
+        risk.look(uow, [changed.identifier], occasion)
+    return changed

@@ -29,7 +29,7 @@ def add(uow: UnitOfWork, kind: Kind, number: int, document: Document, events: It
     head = Head(document["identifier"], kind.name, number, 1, serialized(in_order(document, kind.keys)))
     uow.documents.add(head, occasion.authorship)
     index.put(uow, kind, document)
-    _tell(uow, kind, head, events, occasion)
+    tell(uow, kind, head, events, occasion)
     return head
 
 
@@ -39,11 +39,12 @@ def replace(uow: UnitOfWork, kind: Kind, head: Head, before: Document, after: Do
     head = Head(head.identifier, head.kind, head.number, head.revision + 1, serialized(in_order(changed, kind.keys)))
     uow.documents.replace(head, occasion.authorship)
     index.put(uow, kind, changed, before)
-    _tell(uow, kind, head, events, occasion)
+    tell(uow, kind, head, events, occasion)
     return head
 
 
-def _tell(uow: UnitOfWork, kind: Kind, head: Head, events: Iterable[str], occasion: Occasion) -> None:
+def tell(uow: UnitOfWork, kind: Kind, head: Head, events: Iterable[str], occasion: Occasion) -> None:
+    """Write events of these types about a resource as it is."""
     uow.outbox.add(*(_entry(event, kind, head, occasion) for event in events))
 
 

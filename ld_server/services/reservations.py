@@ -16,7 +16,7 @@ from ld_server.domain.commands import (
     SubmitReservation,
 )
 from ld_server.domain.errors import TransitionRefused
-from ld_server.domain.status import ACTION_STATUS, TRANSITIONS, AllocationStatus, Priority, Status, Step
+from ld_server.domain.status import ACTION_STATUS, ENDED, AllocationStatus, Priority, Status, Step
 from ld_server.resources.item_type import ITEM_TYPE
 from ld_server.resources.kind import is_same
 from ld_server.resources.rent_action import RENT_ACTION
@@ -99,7 +99,7 @@ def cancel(uow: UnitOfWork, command: CancelReservation, occasion: Occasion) -> H
 
 def _refuse_ended(document: Document) -> None:
     status = Status(document["status"])
-    if not TRANSITIONS[status]:
+    if status in ENDED:
         raise TransitionRefused(f"A reservation that is {status} has ended and cannot be changed.", status=str(status), allowedSteps=[])
 
 

@@ -18,6 +18,9 @@ _TOLD: Mapping[Step, str] = {
     Step.APPROVE: "rentAction.approved",
     Step.REJECT: "rentAction.rejected",
     Step.CANCEL: "rentAction.cancelled",
+    Step.CHECK_OUT: "rentAction.checkedOut",
+    Step.RETURN: "rentAction.returned",
+    Step.FULFILL: "rentAction.fulfilled",
 }
 _STAMPED: Mapping[Step, str] = {Step.APPROVE: "approvedAt", Step.REJECT: "rejectedAt", Step.CANCEL: "cancelledAt"}
 

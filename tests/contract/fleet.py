@@ -11,6 +11,8 @@ import orjson
 from ld_server.domain.commands import (
     ApproveReservation,
     CancelReservation,
+    ChangeCatalogEntry,
+    CheckOutUnits,
     Command,
     CreateAsset,
     CreateItemType,
@@ -20,8 +22,10 @@ from ld_server.domain.commands import (
     Document,
     Expected,
     RejectReservation,
+    ReturnUnits,
     SubmitReservation,
 )
+from ld_server.domain.custody import Handover
 from ld_server.rdf.naming import Naming
 from ld_server.resources import PATHS
 from ld_server.services import handle
@@ -103,6 +107,25 @@ class Fleet:
 
     def cancel(self, identifier: str, expected: Expected = None, reason: str | None = None) -> Document:
         return document_of(self.do(CancelReservation(identifier, expected, reason)))
+
+    def check_out(self, identifier: str, *handovers: Handover, at: datetime = NOW, expected: Expected = None) -> Document:
+        return document_of(self.do(CheckOutUnits(identifier, expected, handovers), now=at))
+
+    def take_back(self, identifier: str, *handovers: Handover, at: datetime = NOW, expected: Expected = None) -> Document:
+        return document_of(self.do(ReturnUnits(identifier, expected, handovers), now=at))
+
+    def booked(self, item_type: str, quantity: int = 1, window: tuple[str, str] = MORNING, **changes: Any) -> str:
+        """A reservation that is approved."""
+        identifier = self.reserve(item_type, quantity, window, **changes)
+        self.approve(identifier)
+        return identifier
+
+    def change(self, identifier: str, at: datetime = NOW, **changes: Any) -> Document:
+        """A resource of the catalog with other values; None takes a key away."""
+        head = self.ledger.head(identifier)
+        assert head is not None
+        document = {key: value for key, value in {**document_of(head), **changes}.items() if value is not None}
+        return document_of(self.do(ChangeCatalogEntry(identifier, document, frozenset({head.revision})), now=at))
 
     def document(self, identifier: str) -> Document:
         head = self.ledger.head(identifier)

@@ -12,7 +12,7 @@ SEED = [
     "rentAction.ends.soon", "rentAction.overdue", "availability.shortfall.detected", "buildRequest.requested",
     "buildRequest.submitted", "buildRequest.failed", "buildRequest.fulfilled", "maintenanceLog.created", "attachment.created",
 ]  # fmt: skip
-CONTRACT = ["rentAction.submitted", "rentAction.checkedOut", "rentAction.returned", "rentAction.fulfilled"]
+CONTRACT = ["rentAction.submitted", "rentAction.checkedOut", "rentAction.returned", "rentAction.fulfilled", "rentAction.atRisk"]
 
 TOLD = {
     "event_id": "evt_1",

@@ -1,6 +1,7 @@
 """Pages and filters: what a query string may say about a collection."""
 
 import base64
+from datetime import UTC, datetime
 
 import orjson
 import pytest
@@ -21,9 +22,10 @@ from ld_server.http.paging import (
 )
 from ld_server.http.parameters import hint, query_parameters
 from ld_server.resources import KINDS
-from ld_server.resources.kind import Filter, instant
+from ld_server.resources.kind import Filter, boolean, instant
 from relational.documents import Head
 
+NOW = datetime(2026, 11, 1, tzinfo=UTC)
 KNOWN = ("status", "startFrom", "limit", "after")
 FILTERS = {
     "status": Filter("status", allowed=("draft", "pending")),
@@ -123,8 +125,14 @@ def test_only_a_cursor_of_this_collection_goes_on(text: str) -> None:
         read_cursor(text, "rentAction")
 
 
+def test_a_filter_that_depends_on_the_time_is_compared_with_it() -> None:
+    assert conditions({"overdue": "true"}, {"overdue": Filter("identifier", "is overdue", boolean, is_timed=True)}, NOW) == [
+        ("identifier", "is overdue", (True, NOW))
+    ]
+
+
 def test_filters_become_conditions() -> None:
-    found = conditions({"status": "draft", "startFrom": "2026-12-01T10:00:00+01:00", "limit": "5"}, FILTERS)
+    found = conditions({"status": "draft", "startFrom": "2026-12-01T10:00:00+01:00", "limit": "5"}, FILTERS, NOW)
     assert found == [("status", "=", "draft"), ("start_time", ">=", instant("2026-12-01T09:00:00Z"))]
 
 
@@ -140,7 +148,7 @@ def test_filters_become_conditions() -> None:
 )
 def test_a_value_that_a_filter_does_not_take_is_refused(parameters: dict[str, str], message: str) -> None:
     with pytest.raises(InvalidParameter) as refusal:
-        conditions(parameters, FILTERS)
+        conditions(parameters, FILTERS, NOW)
     assert message in refusal.value.detail
 
 

@@ -51,7 +51,7 @@ class Collection:
         show_page(req, resp, page, bodies, self.kind, self._parts, partial(self._whole, parameters))
 
     def _page(self, parameters: Mapping[str, str]) -> tuple[CollectionPage, list[str]]:
-        page, wanted = sorted_page_of(parameters, self.kind), conditions(parameters, self.kind.filters)
+        page, wanted = sorted_page_of(parameters, self.kind), conditions(parameters, self.kind.filters, self._parts.now())
         with self._parts.ledger.read() as uow:
             found = uow.index.page(self.kind.table, wanted, page.after, page.limit + 1, page.order, page.values)
             total = self._total(uow, wanted, len(found), page)
@@ -71,7 +71,7 @@ class Collection:
         One short transaction says which revisions these are, and others read them, some at a time, since they stay as they are:
         none is open while the client takes its time.
         """
-        page, wanted = sorted_page_of(parameters, self.kind), conditions(parameters, self.kind.filters)
+        page, wanted = sorted_page_of(parameters, self.kind), conditions(parameters, self.kind.filters, self._parts.now())
         with self._parts.ledger.read() as uow:
             states = uow.index.states(self.kind.table, wanted, page.after, page.order, page.values)
         for start in range(0, len(states), 2 * LARGEST_LIMIT):

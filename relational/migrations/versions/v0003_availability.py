@@ -18,6 +18,7 @@ def upgrade() -> None:
     op.create_index("rent_actions_by_location", "rent_actions", ["location", "number"])
     _unavailabilities()
     _allocations()
+    _told()
 
 
 def _added() -> tuple[sa.Column[Any], ...]:
@@ -124,3 +125,15 @@ def _allocations() -> None:
     )
     op.create_index("allocations_that_are_out", "allocations", ["item_type", "allocated_to"], postgresql_where=OUT, sqlite_where=OUT)
     op.create_index("allocations_that_are_out_by_end", "allocations", ["allocated_to", "number"], postgresql_where=OUT, sqlite_where=OUT)
+
+
+def _told() -> None:
+    op.create_table(
+        "told",
+        sa.Column("event", sa.Text(), nullable=False),
+        sa.Column("subject", sa.Text(), nullable=False),
+        sa.Column("cause", sa.Text(), nullable=False),
+        sa.Column("told_at", INSTANT, nullable=False),
+        sa.PrimaryKeyConstraint("event", "subject", "cause", name="things_are_told_once"),
+    )
+    op.create_index("told_by_cause", "told", ["event", "cause"])

@@ -1,0 +1,134 @@
+"""
+What endangers promises, as SQL: units out of service, unavailable, or out with somebody whose time is over; pools that are promised
+beyond what they have.
+
+Only promises whose window is not over are looked at. `now` is an instant.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, Subquery, Text, and_, cast, func, literal, literal_column, null, or_, select, union, union_all
+
+from ld_server.domain.risk import Reason
+from relational import tables
+
+NAMES = ("rent_action", "number", "line", "source", "reason", "said", "holder", "since", "until")
+"""The columns of a danger."""
+
+_P, _O = tables.allocations.alias("promised"), tables.allocations.alias("late")
+_ASSET, _POOL, _PERIOD = tables.assets, tables.stock_pools, tables.unavailabilities
+_NO_TEXT, _NEVER = cast(null(), Text), cast(null(), tables.Instant)
+
+AT_RISK = "rentAction.atRisk"
+"""The event by which reservations are told of; the pools that it was told about are looked at again."""
+
+
+def dangers(now: datetime, *only: ColumnElement[bool]) -> Select[Any]:
+    """A row for each promise and each thing that endangers it. `only` narrows the promises: conditions on PROMISED."""
+    found = union_all(*(one(now, only) for one in (_out_of_service, _unavailable, _overdue, _over_promised))).subquery("dangers")
+    return select(*(found.c[name] for name in NAMES))
+
+
+PROMISED = _P.c
+
+
+def endangered(now: datetime) -> Select[Any]:
+    """The reservations that have a promise in danger."""
+    found = dangers(now).subquery("endangered")
+    return select(found.c.rent_action)
+
+
+def overdue(now: datetime) -> Select[Any]:
+    """The reservations that have units which are out although their time is over."""
+    return select(_O.c.rent_action).where(_is_late(_O, now))
+
+
+def _is_late(allocation: Any, now: datetime) -> ColumnElement[bool]:
+    return and_(allocation.c.status == literal_column("'in_use'"), allocation.c.allocated_to <= now)
+
+
+def blocks(allocation: Any) -> ColumnElement[bool]:
+    """Spelled as the partial indexes spell it, because a planner must see that their condition holds."""
+    statuses: list[ColumnElement[Any]] = [literal_column(f"'{status}'") for status in tables.BLOCKING]
+    condition: ColumnElement[bool] = allocation.c.status.in_(statuses)
+    return condition
+
+
+def _promises(now: datetime, only: Iterable[ColumnElement[bool]]) -> tuple[ColumnElement[bool], ...]:
+    return (blocks(_P), _P.c.status == literal_column("'allocated'"), _P.c.allocated_to > now, *only)
+
+
+def _danger(reason: Reason, source: Any, said: Any, holder: Any, since: Any, until: Any) -> Select[Any]:
+    named = zip(NAMES, (_P.c.rent_action, _P.c.number, _P.c.line, source, literal(str(reason)), said, holder, since, until), strict=True)
+    return select(*(column.label(name) for name, column in named))
+
+
+def _unavailable(now: datetime, only: Iterable[ColumnElement[bool]]) -> Select[Any]:
+    found = _danger(Reason.UNAVAILABLE, _P.c.asset, _PERIOD.c.reason, _NO_TEXT, _PERIOD.c.unavailable_from, _PERIOD.c.unavailable_to)
+    lasts = or_(_PERIOD.c.unavailable_to.is_(None), and_(_PERIOD.c.unavailable_to > _P.c.blocked_from, _PERIOD.c.unavailable_to > now))
+    is_of = _PERIOD.c.asset_number == _P.c.asset_number
+    return found.join_from(_P, _PERIOD, is_of).where(*_promises(now, only), _PERIOD.c.unavailable_from < _P.c.blocked_to, lasts)
+
+
+_BROKEN: list[ColumnElement[Any]] = [literal_column(f"'{status}'") for status in ("maintenance", "hold", "retired", "lost")]
+"""Every status but `available`; named, so that the index by status is of use."""
+
+
+def _out_of_service(now: datetime, only: Iterable[ColumnElement[bool]]) -> Select[Any]:
+    found = _danger(Reason.OUT_OF_SERVICE, _P.c.asset, _ASSET.c.status, _NO_TEXT, _NEVER, _NEVER)
+    return found.join_from(_P, _ASSET, _ASSET.c.number == _P.c.asset_number).where(*_promises(now, only), _ASSET.c.status.in_(_BROKEN))
+
+
+def _overdue(now: datetime, only: Iterable[ColumnElement[bool]]) -> Select[Any]:
+    found = _danger(Reason.OVERDUE, _P.c.asset, _NO_TEXT, _O.c.rent_action, _O.c.allocated_to, _NEVER)
+    is_of = and_(_O.c.asset_number == _P.c.asset_number, _O.c.number != _P.c.number)
+    return found.join_from(_P, _O, is_of).where(*_promises(now, only), _is_late(_O, now))
+
+
+def _over_promised(now: datetime, only: Iterable[ColumnElement[bool]]) -> Select[Any]:
+    times = _times_of_excess(now)
+    found = _danger(Reason.OVER_PROMISED, _P.c.stock_pool, _NO_TEXT, _NO_TEXT, times.c.at, times.c.until)
+    meets = and_(times.c.stock_pool == _P.c.stock_pool, times.c.at < _P.c.blocked_to, _ends_after(times.c.until, _P.c.blocked_from))
+    return found.join_from(_P, times, meets).where(*_promises(now, only))
+
+
+def _times_of_excess(now: datetime) -> Subquery:
+    """
+    From when until when more units of a pool are promised or out than it has.
+
+    Each promise adds at its start and takes off at its end, what is late never: the sum so far is how many there are. At one instant
+    ends come first, and sums between changes of the same instant last no time.
+    """
+    changes = _changes(now)
+    order = (changes.c.at, changes.c.change)
+    level = func.sum(changes.c.change).over(partition_by=changes.c.stock_pool, order_by=order).label("level")
+    until = func.lead(changes.c.at).over(partition_by=changes.c.stock_pool, order_by=order).label("until")
+    levels = select(changes.c.stock_pool, changes.c.at, level, until).subquery("levels")
+    excess = select(levels.c.stock_pool, levels.c.at, levels.c.until).join(_POOL, _POOL.c.identifier == levels.c.stock_pool)
+    lasts = and_(_ends_after(levels.c.until, levels.c.at), _ends_after(levels.c.until, now))
+    return excess.where(levels.c.level > _POOL.c.quantity_total, lasts).subquery("excess")
+
+
+def _ends_after(until: Any, moment: Any) -> ColumnElement[bool]:
+    return or_(until.is_(None), until > moment)
+
+
+def _changes(now: datetime) -> Subquery:
+    one = tables.allocations.alias("one")
+    late = _is_late(one, now)
+    counted = (one.c.stock_pool.in_(_suspects(now)), blocks(one), or_(one.c.blocked_to > now, late))
+    starts = select(one.c.stock_pool, one.c.blocked_from.label("at"), one.c.quantity.label("change")).where(*counted)
+    ends = select(one.c.stock_pool, one.c.blocked_to.label("at"), (-one.c.quantity).label("change")).where(*counted, ~late)
+    return union_all(starts, ends).subquery("changes")
+
+
+def _suspects(now: datetime) -> Any:
+    """
+    The pools that can be promised beyond what they have: something of them is late, or a danger of theirs has been told.
+
+    Nothing else leads there: no promise is made beyond the quantity, and where that sinks the endangered are told at once.
+    """
+    told = select(tables.told.c.cause).where(tables.told.c.event == AT_RISK)
+    return union(select(_O.c.stock_pool).where(_is_late(_O, now), _O.c.stock_pool.is_not(None)), told)
