@@ -12,6 +12,7 @@ from ld_server.rdf.published import data_directory
 from ld_server.rdf.validation import Validator
 from ld_server.resources import PATHS
 from ld_server.services import keys
+from ld_server.services.addresses import allowed_by
 from ld_server.services.parts import Parts
 from ld_server.services.sealing import Sealing
 from ld_server.settings import InvalidSetting, Settings
@@ -30,8 +31,9 @@ def build(settings: Settings) -> Parts:
     """
     The parts of one process. Opens no connection yet; the ledger must have been prepared.
 
-    Raises InvalidSetting for shapes of the operator that cannot be used.
+    Raises InvalidSetting for shapes of the operator that cannot be used, and for what LD_WEBHOOK_ALLOW says that cannot be read.
     """
+    allowed_by(settings)
     naming = Naming(settings.base_iri, PATHS)
     return Parts(
         settings=settings,

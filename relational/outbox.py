@@ -6,7 +6,7 @@ events that can be seen, by one transaction at a time, so that whoever has read 
 SQLite has one writer at a time, and numbers as it writes; on Postgres `number` does it afterwards.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
@@ -143,6 +143,11 @@ class Outbox:
         """The event with this id, or None when there is none that has a sequence."""
         found = _numbered(self._connection.execute(_BY_ID, {"of": identifier}).all())
         return found[0] if found else None
+
+    def by_ids(self, identifiers: Collection[str]) -> dict[str, Numbered]:
+        """Those of these events that exist, by id. One that has no sequence yet has 0."""
+        query = select(func.coalesce(_O.sequence, 0), *_COLUMNS).where(_O.id.in_(identifiers))
+        return {one.entry.id: one for one in _numbered(self._read(query))}
 
     def _read(self, query: Select[Any]) -> Sequence[Any]:
         return self._connection.execute(query).all()

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Engine
 
 from relational.allocations import Allocations
 from relational.capacity import Capacities
+from relational.deliveries import Deliveries
 from relational.documents import Documents, Head
 from relational.engine import PATIENCE_SECONDS, connect, open_engine, outages_told
 from relational.facts import Facts
@@ -47,6 +48,7 @@ class UnitOfWork:
         self.projections = Projections(connection)
         self.leases = Leases(connection)
         self.facts = Facts(connection)
+        self.deliveries = Deliveries(connection)
         self.triggers = Triggers(connection)
         self.webhooks = Webhooks(connection)
 

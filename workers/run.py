@@ -1,4 +1,4 @@
-"""The worker process: the projector, the task queue's consumer and the clock, until SIGTERM."""
+"""The worker process: the projector, the relay, the deliverer, the task queue's consumer and the clock, until SIGTERM."""
 
 import os
 import socket
@@ -7,7 +7,9 @@ from collections.abc import Callable
 from ld_server.services.parts import Parts
 from workers.app import enlist, open_huey
 from workers.clock import make_clock
+from workers.deliver import Deliverer
 from workers.projector import Projector
+from workers.relay import Relay
 
 GRACE = 5.0
 """Seconds that a running task is given when the worker is asked to stop. What it did not finish, another nudge will."""
@@ -24,14 +26,17 @@ def run(parts: Parts, name: str, when_running: Callable[[], None]) -> None:
     clock = make_clock(enlist(huey, parts))
     consumer = huey.create_consumer(workers=1, periodic=False, graceful_signal="TERM", shutdown_timeout=GRACE)
     huey.on_startup("when_running")(when_running)
-    projector = Projector(parts, name)
-    projector.start()
+    deliverer = Deliverer(parts, name)
+    loops = (Projector(parts, name), Relay(parts, name, deliverer.nudge), deliverer)
+    for one in loops:
+        one.start()
     clock.start()
     try:
         consumer.run()
     finally:
         clock.shutdown(wait=False)
-        projector.stop()
+        for one in loops:
+            one.stop()
         huey.storage.close()
 
 

@@ -102,6 +102,10 @@ class InUse(Refusal):
     """The resource is in use, and cannot be changed in this way"""
 
 
+class NotDeliverable(Refusal):
+    """Nothing can be sent there now"""
+
+
 class IdempotencyInProgress(Refusal):
     """The first request with this key is still running"""
 

@@ -39,6 +39,8 @@ EVENTS: Mapping[str, str] = {
     "buildRequest.fulfilled": "The units of a build request are there.",
     "maintenanceLog.created": "Work on a unit was recorded.",
     "attachment.created": "A file was attached.",
+    "webhook.disabled": "A webhook was disabled, because its receiver wants nothing any more or has failed for too long.",
+    "webhook.test": "A test of a webhook was asked for; it goes to that webhook alone.",
 }
 """Type → what has happened, in one sentence."""
 

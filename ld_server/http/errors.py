@@ -55,6 +55,7 @@ PROBLEMS: Mapping[type[Refusal], Problem] = {
     errors.Duplicate: Problem("duplicate", 409, "Use another value, or change the resource that has it already."),
     errors.NotUploaded: Problem("not-uploaded", 409, "Upload the file to `uploadUrl` first, all of it, and then complete."),
     errors.InUse: Problem("in-use", 409, "Free what the problem names first, or deactivate the resource and make another one."),
+    errors.NotDeliverable: Problem("not-deliverable", 409, "Enable the webhook first, or send to another one."),
     errors.IdempotencyInProgress: Problem("idempotency-in-progress", 409, "Wait a moment and send the same request again."),
     errors.Gone: Problem("gone", 410, "Read its revisions, if you want to know what was there."),
     errors.Stale: Problem("precondition-failed", 412, "Read the resource again and decide anew, then send its new ETag."),

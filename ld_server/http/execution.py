@@ -1,7 +1,5 @@
 """Commands: the one place where a request opens a transaction that writes."""
 
-import secrets
-import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
@@ -14,7 +12,7 @@ from ld_server.http.negotiation import RESOURCE_OFFERS, Wanted, not_acceptable, 
 from ld_server.http.preconditions import entity_tag
 from ld_server.http.preferences import APPLIED, is_rehearsal
 from ld_server.rdf.representation import collection_bytes, represent
-from ld_server.services.occasion import Occasion
+from ld_server.services.occasion import Occasion, new_event_id
 from ld_server.services.parts import Parts
 from relational.documents import Head
 from relational.unit_of_work import UnitOfWork
@@ -86,14 +84,7 @@ def occasion_of(req: falcon.Request, parts: Parts) -> Occasion:
         naming=parts.naming,
         context=parts.contexts.reference,
         new_event_id=new_event_id,
-        capacity_rule=parts.settings.capacity_rule,
-        search_horizon=timedelta(days=parts.settings.search_horizon_days),
     )
-
-
-def new_event_id() -> str:
-    """A name for an event: milliseconds since 1970, so that names sort by time, and 80 random bits."""
-    return f"evt_{time.time_ns() // 1_000_000:012x}{secrets.token_hex(10)}"
 
 
 def _answer(head: Head, form: Wanted, parts: Parts, status: int) -> Answer:

@@ -13,6 +13,7 @@ SEED = [
     "buildRequest.submitted", "buildRequest.failed", "buildRequest.fulfilled", "maintenanceLog.created", "attachment.created",
 ]  # fmt: skip
 CONTRACT = ["rentAction.submitted", "rentAction.checkedOut", "rentAction.returned", "rentAction.fulfilled", "rentAction.atRisk"]
+OURS = ["webhook.disabled", "webhook.test"]
 
 TOLD = {
     "event_id": "evt_1",
@@ -27,7 +28,7 @@ TOLD = {
 
 
 def test_the_types_are_those_of_the_specification() -> None:
-    assert set(EVENTS) == {*SEED, *CONTRACT}
+    assert set(EVENTS) == {*SEED, *CONTRACT, *OURS}
 
 
 @pytest.mark.parametrize("sentence", EVENTS.values(), ids=EVENTS)

@@ -17,7 +17,7 @@ CONTRACT = {
     404: "not-found",
     405: "method-not-allowed",
     406: "not-acceptable",
-    409: "transition-refused insufficient-availability duplicate in-use idempotency-in-progress not-uploaded",
+    409: "transition-refused insufficient-availability duplicate in-use idempotency-in-progress not-uploaded not-deliverable",
     410: "gone",
     412: "precondition-failed",
     413: "payload-too-large",

@@ -1,5 +1,7 @@
 """Triggers: events are numbered in the order in which they become visible; webhooks, triggers, deliveries and their attempts."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -112,7 +114,7 @@ def _deliveries() -> None:
         sa.UniqueConstraint("event_id", "trigger", "action_index", name="an_event_is_delivered_once"),
         sa.UniqueConstraint("number", name="deliveries_are_numbered"),
     )
-    partial = {"postgresql_where": UNFINISHED, "sqlite_where": UNFINISHED}
+    partial: dict[str, Any] = {"postgresql_where": UNFINISHED, "sqlite_where": UNFINISHED}
     op.create_index("deliveries_due", "deliveries", ["endpoint", "next_attempt_at"], **partial)
     op.create_index("deliveries_in_order", "deliveries", ["endpoint", "subject_id", "sequence", "number"], **partial)
     for name, columns in DELIVERIES_BY.items():

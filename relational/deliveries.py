@@ -1,0 +1,319 @@
+"""
+Deliveries: what has to be brought where, what was tried, and who had it done again.
+
+A delivery is due when its `next_attempt_at` has come. Whoever claims it moves that to the end of a lease, so that one whose worker dies
+becomes due again by itself. Deliveries to one endpoint about one subject are claimed in the order of their events.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Select, and_, func, insert, or_, select, text, update
+
+from relational import tables
+from relational.upsert import INSERT
+
+_D = tables.deliveries.c
+_E = tables.endpoints.c
+_A = tables.attempts.c
+_R = tables.replays.c
+
+UNFINISHED = ("pending", "sending")
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """
+    An event on its way to one place.
+
+    `plan` is the JSON of what is to be done, `message_id` what the receiver knows the message by. `attempts` counts all attempts,
+    `failures` those since it was last replayed. `due_at` is when it was to be sent first.
+    """
+
+    identifier: str
+    number: int
+    event_id: str
+    event_type: str
+    sequence: int
+    trigger: str | None
+    action_index: int
+    webhook: str | None
+    endpoint: str
+    subject_id: str
+    message_id: str
+    plan: str
+    status: str
+    attempts: int
+    failures: int
+    due_at: datetime
+    next_attempt_at: datetime | None
+    lease_owner: str | None
+    replayed_by: str | None
+    replayed_at: datetime | None
+    created_at: datetime
+    finished_at: datetime | None
+    last_status: int | None
+    last_error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try. `request_headers` is a JSON object without secrets, `response_head` the beginning of the answer's body."""
+
+    delivery: str
+    attempt: int
+    started_at: datetime
+    duration_ms: int
+    status: int | None
+    request_headers: str
+    response_head: str | None
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """Somebody had a delivery sent again. `asked_for` says by what: the delivery itself, its event, a range, a webhook."""
+
+    delivery: str
+    replay: int
+    asked_for: str
+    replayed_by: str
+    replayed_at: datetime
+    correlation_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """How a receiver fares: failures in a row and since when, until when it is left alone, when its rate allows the next message."""
+
+    endpoint: str
+    failures: int = 0
+    failing_since: datetime | None = None
+    open_until: datetime | None = None
+    next_slot_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A delivery that is due, and the one of its subject that is first in line at the endpoint, with the time when that is due."""
+
+    identifier: str
+    first: str
+    first_due: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """How many deliveries are not finished, how many are dead, and since when the oldest that is due waits."""
+
+    unfinished: int
+    dead: int
+    oldest_due: datetime | None
+
+
+_NAMES = tuple(one.name for one in fields(Delivery))
+_ROWS: Select[Any] = select(*(_D[name] for name in _NAMES))
+_ENDPOINTS: Select[Any] = select(*(_E[one.name] for one in fields(Endpoint)))
+_IS_UNFINISHED = text("status IN ('pending', 'sending')")
+"""As the partial indexes say it: with bound values SQLite would not use them."""
+
+_WINDOW = text(
+    "SELECT w.identifier, f.identifier AS first, f.next_attempt_at AS first_due FROM "
+    "(SELECT identifier, endpoint, subject_id, next_attempt_at, number FROM deliveries WHERE status IN ('pending', 'sending') "
+    "AND endpoint = :endpoint AND next_attempt_at <= :now ORDER BY next_attempt_at, number LIMIT :limit) AS w "
+    "JOIN deliveries AS f ON f.identifier = (SELECT b.identifier FROM deliveries AS b WHERE b.status IN ('pending', 'sending') "
+    "AND b.endpoint = w.endpoint AND b.subject_id = w.subject_id ORDER BY b.sequence, b.number LIMIT 1) "
+    "ORDER BY w.next_attempt_at, w.number"
+).columns(tables.deliveries.c.identifier, first=tables.deliveries.c.identifier.type, first_due=tables.Instant)
+
+
+class Deliveries:
+    """The gateway to deliveries, their attempts and replays, and the endpoints they go to."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._engine = connection.dialect.name
+
+    # --- what there is ----------------------------------------------------------------------------------------------------
+
+    def find(self, identifier: str) -> Delivery | None:
+        """The delivery with this identifier, or None."""
+        return next(iter(self._read(_ROWS.where(_D.identifier == identifier))), None)
+
+    def locked(self, identifiers: Collection[str]) -> list[Delivery]:
+        """Those of the deliveries that exist, by number; nobody else changes them until this transaction ends."""
+        return self._read(_ROWS.where(_D.identifier.in_(identifiers)).order_by(_D.number).with_for_update())
+
+    def of_events(self, events: Collection[str]) -> list[Delivery]:
+        """Every delivery of these events, by number; nobody else changes them until this transaction ends."""
+        return self._read(_ROWS.where(_D.event_id.in_(events)).order_by(_D.number).with_for_update())
+
+    def page(self, before: int | None, limit: int, having: Mapping[str, Any]) -> list[Delivery]:
+        """At most `limit` deliveries with these values in these columns, the newest first, below a number."""
+        query = _having(_ROWS, having).order_by(_D.number.desc()).limit(limit)
+        return self._read(query if before is None else query.where(_D.number < before))
+
+    def count(self, having: Mapping[str, Any]) -> int:
+        """How many deliveries have these values in these columns."""
+        return int(self._connection.execute(_having(select(func.count()).select_from(tables.deliveries), having)).scalar_one())
+
+    def attempts(self, delivery: str) -> list[Attempt]:
+        """Every attempt at a delivery, the first one first."""
+        query = select(tables.attempts).where(_A.delivery == delivery).order_by(_A.attempt)
+        return [Attempt(*row) for row in self._connection.execute(query)]
+
+    def replays(self, delivery: str) -> list[Replay]:
+        """Every replay of a delivery, the first one first."""
+        query = select(tables.replays).where(_R.delivery == delivery).order_by(_R.replay)
+        return [Replay(*row) for row in self._connection.execute(query)]
+
+    def waiting(self, now: datetime) -> Waiting:
+        """What is not finished, and what never will be."""
+        counts = select(func.count(), func.min(_D.due_at).filter(_D.next_attempt_at <= now)).where(_IS_UNFINISHED)
+        unfinished, oldest = self._connection.execute(counts).one()
+        return Waiting(unfinished, self.count({"status": "dead"}), oldest)
+
+    def last_due(self, trigger: str, action_index: int, place: int) -> datetime | None:
+        """When the last delivery but `place` of an action of a trigger was to be sent; None where there are not so many."""
+        query = select(_D.due_at).where(_D.trigger == trigger, _D.action_index == action_index)
+        return self._connection.execute(query.order_by(_D.due_at.desc()).offset(place).limit(1)).scalar()
+
+    def messages(self, event: str, endpoint: str) -> int:
+        """How many deliveries of an event go to an endpoint."""
+        query = select(func.count()).where(_D.endpoint == endpoint, _D.event_id == event)
+        return int(self._connection.execute(query).scalar_one())
+
+    # --- what is asked for ------------------------------------------------------------------------------------------------
+
+    def add(self, deliveries: Sequence[Delivery]) -> None:
+        """Write new deliveries, and the endpoints they go to where those are new. One that is there already stays as it is."""
+        if not deliveries:
+            return
+        self._know_endpoints({one.endpoint for one in deliveries})
+        rows = INSERT[self._engine](tables.deliveries).on_conflict_do_nothing()
+        self._connection.execute(rows, [{name: getattr(one, name) for name in _NAMES} for one in deliveries])
+
+    def rearm(self, delivery: Delivery) -> None:
+        """
+        Send a delivery again, with the `plan`, the `webhook` and the `endpoint` that it has now, at its `replayed_at`.
+
+        One that is being sent just now is left alone.
+        """
+        names = ("plan", "webhook", "endpoint", "replayed_by", "replayed_at")
+        again = {"status": "pending", "failures": 0, "finished_at": None, "next_attempt_at": delivery.replayed_at}
+        changed = again | {name: getattr(delivery, name) for name in names}
+        where = and_(_D.identifier == delivery.identifier, _D.status != "sending")
+        self._connection.execute(update(tables.deliveries).where(where).values(changed))
+        self._know_endpoints({delivery.endpoint})
+
+    def note_replays(self, replays: Sequence[Replay]) -> None:
+        """Write down who had deliveries sent again."""
+        if replays:
+            self._connection.execute(
+                insert(tables.replays), [{one.name: getattr(row, one.name) for one in fields(Replay)} for row in replays]
+            )
+
+    def replayed(self, identifiers: Collection[str]) -> dict[str, int]:
+        """Delivery → how often it has been sent again, for those that have been."""
+        query = select(_R.delivery, func.max(_R.replay)).where(_R.delivery.in_(identifiers)).group_by(_R.delivery)
+        return {row[0]: row[1] for row in self._connection.execute(query)}
+
+    def cancel(self, now: datetime, why: str, **having: str) -> int:
+        """Give up what still waits with these values in these columns; how many that were."""
+        changed = {"status": "cancelled", "finished_at": now, "next_attempt_at": None, "lease_owner": None, "last_error": why}
+        chosen = _having(select(_D.identifier).where(_D.status == "pending"), having)
+        return self._connection.execute(update(tables.deliveries).where(_D.identifier.in_(chosen)).values(changed)).rowcount
+
+    # --- claiming ---------------------------------------------------------------------------------------------------------
+
+    def is_due(self, now: datetime) -> bool:
+        """Whether there is an endpoint that something may be sent to now."""
+        return self._connection.execute(_open_endpoints(now).limit(1)).first() is not None
+
+    def hold_endpoints(self, now: datetime) -> list[Endpoint]:
+        """The endpoints that something may be sent to now, without those that others hold. Nobody else claims there until we commit."""
+        query = _open_endpoints(now).order_by(_E.endpoint).with_for_update(skip_locked=True)
+        return [Endpoint(*row) for row in self._connection.execute(query)]
+
+    def under_way(self, now: datetime) -> dict[str, int]:
+        """Endpoint → how many deliveries are being sent there now."""
+        query = select(_D.endpoint, func.count()).where(_D.status == "sending", _D.next_attempt_at > now).group_by(_D.endpoint)
+        return {row[0]: row[1] for row in self._connection.execute(query)}
+
+    def candidates(self, endpoint: str, now: datetime, limit: int) -> list[Candidate]:
+        """The first `limit` deliveries that are due at an endpoint, each with the one that must go before it, which may be itself."""
+        stamp = tables.Instant().process_bind_param(now, self._connection.dialect)
+        return [Candidate(*row) for row in self._connection.execute(_WINDOW, {"endpoint": endpoint, "now": stamp, "limit": limit})]
+
+    def postpone(self, identifiers: Collection[str], until: datetime) -> None:
+        """Do not look at these before an instant: what must go before them is not due earlier."""
+        where = and_(_D.identifier.in_(identifiers), _D.status == "pending")
+        self._connection.execute(update(tables.deliveries).where(where).values(next_attempt_at=until))
+
+    def claim(self, identifiers: Collection[str], owner: str, now: datetime, until: datetime) -> list[Delivery]:
+        """Take those of the deliveries that are due, until the end of a lease; they are given back as they were before, by number."""
+        if not identifiers:
+            return []
+        due = and_(_D.identifier.in_(identifiers), _D.status.in_(UNFINISHED), _D.next_attempt_at <= now)
+        found = self._read(_ROWS.where(due).order_by(_D.number).with_for_update(skip_locked=True))
+        changed = {"status": "sending", "lease_owner": owner, "next_attempt_at": until, "attempts": _D.attempts + 1}
+        self._connection.execute(update(tables.deliveries).where(_D.identifier.in_([one.identifier for one in found])).values(changed))
+        return found
+
+    # --- what came of it --------------------------------------------------------------------------------------------------
+
+    def note(self, attempts: Iterable[Attempt]) -> None:
+        """Write attempts down."""
+        rows = [{one.name: getattr(row, one.name) for one in fields(Attempt)} for row in attempts]
+        if rows:
+            self._connection.execute(insert(tables.attempts), rows)
+
+    def held(self, attempts: Mapping[str, int], owner: str) -> set[str]:
+        """Those of the deliveries that this owner is still sending, at this attempt. Nobody takes them until this transaction ends."""
+        query = select(_D.identifier, _D.attempts).where(_D.identifier.in_(attempts), _D.status == "sending", _D.lease_owner == owner)
+        return {row[0] for row in self._connection.execute(query.order_by(_D.number).with_for_update()) if attempts[row[0]] == row[1]}
+
+    def finish(self, identifiers: Collection[str], status: str, now: datetime, last_status: int | None, error: str | None) -> None:
+        """Nothing more is to be done for these."""
+        changed = {"status": status, "finished_at": now, "last_status": last_status, "last_error": error}
+        cleared = {"next_attempt_at": None, "lease_owner": None}
+        self._connection.execute(update(tables.deliveries).where(_D.identifier.in_(identifiers)).values(changed | cleared))
+
+    def retry(self, identifier: str, failures: int, at: datetime, last_status: int | None, error: str | None) -> None:
+        """Try this one again at an instant."""
+        changed = {"status": "pending", "failures": failures, "next_attempt_at": at, "last_status": last_status, "last_error": error}
+        self._connection.execute(update(tables.deliveries).where(_D.identifier == identifier).values(changed | {"lease_owner": None}))
+
+    def let_follow(self, endpoint: str, subject: str, now: datetime) -> None:
+        """What waited behind a delivery that is finished is due now."""
+        where = and_(_IS_UNFINISHED, _D.endpoint == endpoint, _D.subject_id == subject, _D.status == "pending", _D.failures == 0)
+        self._connection.execute(update(tables.deliveries).where(where, _D.due_at <= now).values(next_attempt_at=now))
+
+    def endpoint(self, endpoint: str) -> Endpoint:
+        """How an endpoint fares; nobody else changes it until this transaction ends."""
+        row = self._connection.execute(_ENDPOINTS.where(_E.endpoint == endpoint).with_for_update()).first()
+        return Endpoint(*row) if row is not None else Endpoint(endpoint)
+
+    def set_endpoint(self, state: Endpoint) -> None:
+        """Write how an endpoint fares."""
+        changed = {one.name: getattr(state, one.name) for one in fields(Endpoint)}
+        self._connection.execute(update(tables.endpoints).where(_E.endpoint == state.endpoint).values(changed))
+
+    def _know_endpoints(self, names: Collection[str]) -> None:
+        places = INSERT[self._engine](tables.endpoints).on_conflict_do_nothing()
+        self._connection.execute(places, [{"endpoint": one} for one in sorted(names)])
+
+    def _read(self, query: Select[Any]) -> list[Delivery]:
+        return [Delivery(*row) for row in self._connection.execute(query)]
+
+
+def _open_endpoints(now: datetime) -> Select[Any]:
+    something = select(_D.identifier).where(_IS_UNFINISHED, _D.endpoint == _E.endpoint, _D.next_attempt_at <= now)
+    is_shut = or_(_E.open_until > now, _E.next_slot_at > now)
+    return _ENDPOINTS.where(func.coalesce(is_shut, False).is_(False), something.exists())
+
+
+def _having(query: Select[Any], having: Mapping[str, Any]) -> Select[Any]:
+    return query.where(*(_D[name] == value for name, value in having.items()))

@@ -1,0 +1,144 @@
+"""What came of attempts, written down in one transaction with everything that follows from it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import orjson
+
+from ld_server.services.deliveries import disable_webhook
+from ld_server.services.dispatch import HOLDS_UP, Dispatch
+from ld_server.services.parts import Parts
+from relational.deliveries import Attempt, Delivery, Endpoint
+from relational.unit_of_work import UnitOfWork
+from workers.actions.job import Job, Outcome
+from workers.backoff import next_attempt
+
+OPEN_AFTER = 5
+"""Failures in a row after which an endpoint is left alone for a while, without any attempt at its deliveries."""
+
+SHORTEST_REST, LONGEST_REST = timedelta(seconds=5), timedelta(minutes=5)
+"""For how long: twice as long after each further failure."""
+
+DISABLED_AFTER = timedelta(days=5)
+"""A webhook that has failed for so long without a single success is disabled."""
+
+LOST = "The worker was stopped while it was sending; the receiver may have got it."
+
+
+@dataclass(frozen=True)
+class Result:
+    """An attempt that has ended."""
+
+    job: Job
+    started_at: datetime
+    duration_ms: int
+    outcome: Outcome
+
+    @property
+    def attempt(self) -> Attempt:
+        """As it is written down."""
+        done, outcome = self.job, self.outcome
+        headers = orjson.dumps(dict(outcome.headers)).decode()
+        return Attempt(
+            done.delivery.identifier,
+            done.attempt,
+            self.started_at,
+            self.duration_ms,
+            outcome.status,
+            headers,
+            outcome.head,
+            outcome.error,
+        )
+
+
+def record(uow: UnitOfWork, results: Sequence[Result], owner: str, now: datetime, parts: Parts, chance: Callable[[], float]) -> None:
+    """Write down what came of attempts. Those whose delivery has been taken over by another worker are told to nobody."""
+    held = uow.deliveries.held({one.job.delivery.identifier: one.job.attempt for one in results}, owner) if results else set()
+    valid = [one for one in results if one.job.delivery.identifier in held]
+    uow.deliveries.note(one.attempt for one in valid)
+    _finish_delivered(uow, [one for one in valid if one.outcome.error is None], now)
+    for result in valid:
+        if result.outcome.error is not None:
+            _settle_failure(uow, result, now, chance())
+    for endpoint in sorted({one.job.delivery.endpoint for one in valid}):
+        _tell_endpoint(uow, endpoint, [one for one in valid if one.job.delivery.endpoint == endpoint], now, parts)
+
+
+def note_lost(uow: UnitOfWork, deliveries: Sequence[Delivery], now: datetime) -> None:
+    """Write down the attempts of workers that did not come back: deliveries as they were before they were taken over."""
+    uow.deliveries.note(Attempt(one.identifier, one.attempts, now, 0, None, "{}", None, LOST) for one in deliveries)
+
+
+def _finish_delivered(uow: UnitOfWork, results: Sequence[Result], now: datetime) -> None:
+    for status in {one.outcome.status for one in results}:
+        done = [one.job.delivery.identifier for one in results if one.outcome.status == status]
+        uow.deliveries.finish(done, "delivered", now, status, None)
+    for result in results:
+        _go_on(uow, result.job, now)
+
+
+def _go_on(uow: UnitOfWork, job: Job, now: datetime) -> None:
+    """What waited for this delivery: later events of its subject, and actions behind it in its trigger."""
+    delivery = job.delivery
+    if delivery.failures or delivery.replayed_at:
+        uow.deliveries.let_follow(delivery.endpoint, delivery.subject_id, now)
+    trigger = uow.triggers.find(delivery.trigger) if delivery.trigger and job.plan["type"] == HOLDS_UP else None
+    if trigger is not None:
+        dispatch = Dispatch(uow, now)
+        dispatch.plan(job.event, trigger, after=delivery.action_index)
+        dispatch.keep()
+
+
+def _settle_failure(uow: UnitOfWork, result: Result, now: datetime, chance: float) -> None:
+    delivery, outcome = result.job.delivery, result.outcome
+    if outcome.error == LOST:
+        uow.deliveries.retry(delivery.identifier, delivery.failures, now, None, LOST)
+        return
+    failures = delivery.failures + 1
+    again = None if outcome.is_final else next_attempt(failures, now, chance, outcome.wish)
+    if again is None:
+        uow.deliveries.finish([delivery.identifier], "dead", now, outcome.status, outcome.error)
+        uow.deliveries.let_follow(delivery.endpoint, delivery.subject_id, now)
+    else:
+        uow.deliveries.retry(delivery.identifier, failures, again, outcome.status, outcome.error)
+
+
+def _tell_endpoint(uow: UnitOfWork, endpoint: str, results: Sequence[Result], now: datetime, parts: Parts) -> None:
+    """Note how an endpoint fares, and shut or disable it where it does badly. Nothing is written where all goes well."""
+    outcomes = [one.outcome for one in results if one.outcome.error != LOST]
+    state = uow.deliveries.endpoint(endpoint) if outcomes else Endpoint(endpoint)
+    after = faring(state, outcomes, now)
+    if after != state:
+        uow.deliveries.set_endpoint(after)
+    webhook = results[0].job.delivery.webhook
+    reason = _reason_to_disable(after, outcomes, now)
+    if webhook is not None and reason is not None:
+        disable_webhook(uow, webhook, reason, now, parts)
+
+
+def faring(state: Endpoint, outcomes: Sequence[Outcome], now: datetime) -> Endpoint:
+    """An endpoint after some more attempts, of which one success makes up for everything."""
+    if any(one.error is None for one in outcomes):
+        return replace(state, failures=0, failing_since=None, open_until=None)
+    if not outcomes:
+        return state
+    failures = state.failures + len(outcomes)
+    wishes = [one.wish for one in outcomes if one.wish is not None]
+    rest = [now + _rest(failures)] if failures >= OPEN_AFTER else []
+    until = max([*wishes, *rest], default=None)
+    shut = None if until is None else min(until, now + timedelta(days=1))
+    return replace(state, failures=failures, failing_since=state.failing_since or now, open_until=shut)
+
+
+def _rest(failures: int) -> timedelta:
+    rest: timedelta = SHORTEST_REST * 2 ** min(failures - OPEN_AFTER, 10)
+    return min(LONGEST_REST, rest)
+
+
+def _reason_to_disable(state: Endpoint, outcomes: Sequence[Outcome], now: datetime) -> str | None:
+    if any(one.is_gone for one in outcomes):
+        return "The receiver answered 410: it wants nothing any more."
+    if state.failing_since is not None and now - state.failing_since >= DISABLED_AFTER:
+        return f"Every delivery has failed for {DISABLED_AFTER.days} days."
+    return None
