@@ -20,17 +20,28 @@ ITEM_TYPES = (
     {"code": "finish-camera", "name": "Finish line camera", "kind": "serialized", "turnaroundBefore": "PT1H", "turnaroundAfter": "PT8H"},
     {"code": "start-gate", "name": "Start gate with countdown display", "kind": "serialized"},
     {"code": "lte-router", "name": "Mobile network router", "kind": "serialized"},
+    {"code": "bib-chip", "name": "Timing chip for a bib", "kind": "fungible"},
+    {"code": "cable-50", "name": "Signal cable, 50 m", "kind": "fungible", "turnaroundAfter": "PT2H"},
 )
 
 UNITS = {"timer-node-v2": ("TN", 12), "finish-camera": ("FC", 3), "start-gate": ("SG", 2), "lte-router": ("RT", 6)}
 """How the units of an item type are tagged, and how many there are."""
 
+POOLS = {"bib-chip": (1200, 800), "cable-50": (20, 12)}
+"""How many of a fungible item type there are at each depot."""
+
+KITS = (
+    ("finish-kit", "Finish line, complete", {"finish-camera": 1, "timer-node-v2": 2, "cable-50": 4}),
+    ("start-kit", "Start, complete", {"start-gate": 1, "timer-node-v2": 1, "cable-50": 2}),
+)
+"""What kits are put together from."""
+
 DEPOTS = ("Innsbruck", "Graz")
 
 EVENTS = (
     ("Night ski race", "event-office", {"timer-node-v2": 6, "finish-camera": 1, "start-gate": 1}, 9, 2, "approve"),
-    ("Regional cross-country cup", "nordic-club", {"timer-node-v2": 4, "lte-router": 2}, 10, 3, "approve"),
-    ("City half marathon", "city-sports", {"timer-node-v2": 10, "finish-camera": 2, "lte-router": 4}, 24, 1, None),
+    ("Regional cross-country cup", "nordic-club", {"timer-node-v2": 4, "lte-router": 2, "bib-chip": 300, "cable-50": 6}, 10, 3, "approve"),
+    ("City half marathon", "city-sports", {"timer-node-v2": 10, "finish-camera": 2, "bib-chip": 900}, 24, 1, None),
     ("School athletics day", "school-board", {"start-gate": 1, "timer-node-v2": 2}, 31, 1, "reject"),
     ("Downhill training week", "ski-federation", {"start-gate": 2, "timer-node-v2": 8}, 40, 5, "approve"),
 )
@@ -52,6 +63,7 @@ def load(api: "Api") -> str:
         return "the catalog is not empty: the demonstration fleet is left out"
     types = {one["code"]: api.post("/v1/catalog/item-types", one)["identifier"] for one in ITEM_TYPES}
     _load_units(api, types)
+    _load_pools_and_kits(api, types)
     _load_reservations(api, types, now())
     return "the demonstration fleet is loaded"
 
@@ -61,6 +73,15 @@ def _load_units(api: "Api", types: dict[str, str]) -> None:
         for number in range(1, count + 1):
             unit = {"itemTypeId": types[code], "assetTag": f"{letters}-{number:03}", "serialNumber": f"{letters}{26_000 + number}"}
             api.post("/v1/catalog/assets", {**unit, "location": DEPOTS[number % len(DEPOTS)]})
+
+
+def _load_pools_and_kits(api: "Api", types: dict[str, str]) -> None:
+    for code, quantities in POOLS.items():
+        for location, quantity in zip(DEPOTS, quantities, strict=True):
+            api.post("/v1/catalog/stock-pools", {"itemTypeId": types[code], "location": location, "quantityTotal": quantity})
+    for code, name, parts in KITS:
+        components = [{"itemTypeId": types[part], "quantityPerKit": quantity} for part, quantity in parts.items()]
+        api.post("/v1/catalog/kit-templates", {"code": code, "name": name, "kitComponents": components})
 
 
 def _load_reservations(api: "Api", types: dict[str, str], today: datetime) -> None:

@@ -29,6 +29,7 @@ from ld_server.http.handovers import MOST_HANDOVERS
 from ld_server.http.negotiation import COLLECTION_OFFERS, FORMAT, HTML, READ_OFFERS, RESOURCE_OFFERS, Choice, Wanted
 from ld_server.http.operation import Answer, Content, Described, Interface, Manner, Operation, Parameter
 from ld_server.http.paging import DEFAULT_LIMIT, LARGEST_LIMIT, MOST_SORTS, SORT
+from ld_server.http.parameters import WITHOUT_CONTROLS
 from ld_server.http.preferences import VALIDATE
 from ld_server.http.route import PUBLIC, Route
 from ld_server.http.schemas import CONTEXT, Json, collection_of, many_of
@@ -41,8 +42,8 @@ from ld_server.resources.rent_action import RENT_ACTION
 CORRELATION_ID = Parameter(
     "X-Correlation-Id",
     "header",
-    "Up to 128 visible ASCII characters that come back in the answer and stand in the log and in the events; made where there is none.",
-    {"type": "string", "maxLength": 128},
+    "Up to 128 visible ASCII characters that come back in the answer and stand in the log and in the events; made where there is none, and "
+    "where it is anything else.",
 )
 IF_MATCH = Parameter("If-Match", "header", "Entity tags, one of which the resource must have; otherwise 412.")
 IF_NONE_MATCH = Parameter("If-None-Match", "header", "Entity tags of what the client has; 304 where it is still the same.")
@@ -116,13 +117,17 @@ FILTER_SCHEMAS: Mapping[Callable[[str], Any], Json] = {
 
 
 def _schema_of(one: Filter) -> Json:
-    return {"type": "string", "enum": list(one.allowed)} if one.allowed else FILTER_SCHEMAS.get(one.read, {"type": "string"})
+    return {"type": "string", "enum": list(one.allowed)} if one.allowed else FILTER_SCHEMAS.get(one.read, ANY_TEXT)
+
+
+ANY_TEXT: Json = {"type": "string", "pattern": WITHOUT_CONTROLS}
 
 
 # --- what stands in bodies ----------------------------------------------------------------------------------------------
 
 TEXT: Json = {"type": "string"}
 ANY_JSON_LD: Json = {"type": ["object", "array"]}
+OTHER_FORM: Json = {"type": "array", "items": {"type": "object"}, "description": "Expanded or flattened, where the client asked for it."}
 JSON_TYPES = ("application/json", "application/ld+json")
 
 
@@ -141,8 +146,10 @@ def _plain(content_type: str) -> str:
 
 
 def _schema_as(content_type: str, schema: Json) -> Json:
-    if content_type in JSON_TYPES:
+    if content_type == JSON.media_type:
         return schema
+    if content_type == JSON_LD.media_type:
+        return {"anyOf": [schema, OTHER_FORM]}
     return ANY_JSON_LD if "json" in content_type else TEXT
 
 

@@ -1,6 +1,7 @@
 """Query parameters: each known, each once, each readable. What is given without a value counts as not given."""
 
 import difflib
+import re
 from collections.abc import Collection
 from typing import Any
 from urllib.parse import parse_qsl
@@ -8,6 +9,11 @@ from urllib.parse import parse_qsl
 from ld_server.domain.errors import InvalidParameter
 
 _MOST_PARAMETERS = 50
+
+WITHOUT_CONTROLS = r"^[^\x00-\x1f\x7f-\x9f]*$"
+"""What the value of a parameter looks like, as a regular expression that OpenAPI understands, too."""
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 def query_parameters(query_string: str, known: Collection[str] = ()) -> dict[str, str]:
@@ -55,6 +61,6 @@ def _unknown(name: str, known: Collection[str]) -> InvalidParameter:
 
 
 def _readable(name: str, value: str) -> str:
-    if not value.isprintable():
-        raise InvalidParameter(f"The value of {name} has characters that cannot be printed.", parameter=name)
+    if _CONTROL.search(value):
+        raise InvalidParameter(f"The value of {name} has control characters.", parameter=name)
     return value

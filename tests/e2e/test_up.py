@@ -115,6 +115,8 @@ def test_the_demonstration_has_a_fleet_with_approved_reservations(tmp_path):
     with up(tmp_path / "data", command="demo") as deployment:
         client = deployment.client()
         assert client("GET", "/v1/catalog/assets?limit=1").json["totalItems"] == 23
+        for others, count in (("stock-pools", 4), ("kit-templates", 2)):
+            assert client("GET", f"/v1/catalog/{others}").json["totalItems"] == count
         reservations = client("GET", "/v1/rent-actions").json["member"]
         assert {one["status"] for one in reservations} == {"approved", "pending", "rejected"}
         key = deployment.new_key

@@ -147,6 +147,20 @@ def test_a_reservation_is_told_in_words(fleet: Site) -> None:
     )
 
 
+def test_an_item_type_leads_to_what_there_is_of_it(fleet: Site) -> None:
+    links = page(fleet, f"{ITEM_TYPES}/itemType_1").links
+    for path, title in ((ASSETS, "Assets"), (POOLS, "Stock pools"), (KITS, "Kit templates"), (RESERVATIONS, "Reservations")):
+        assert f"{path}?itemTypeId=itemType_1" in links
+        assert page(fleet, f"{path}?itemTypeId=itemType_1").heading == title
+    assert not any("itemTypeId" in one for one in page(fleet, f"{ITEM_TYPES}/itemType_1/revisions/1").links)
+
+
+@pytest.mark.parametrize("path", ["/.well-known/void", "/v1/api-documentation"])
+def test_a_description_is_shown_in_lines_that_can_be_read(fleet: Site, path: str) -> None:
+    answer = fleet.get(path, key=None, Accept=CHROME)
+    assert max(map(len, answer.text.partition("<pre")[2].partition("</pre>")[0].splitlines())) < 400
+
+
 def test_every_value_of_a_document_stands_in_its_page(fleet: Site) -> None:
     found = page(fleet, f"{ITEM_TYPES}/itemType_1").body
     for words in ("TimerNode v2", "TimerNode-v2", "serialized", "1 hour 30 minutes", '"colour": "red"', "Active", "yes"):

@@ -88,7 +88,8 @@ def api_documentation(parts: Parts, interface: Callable[[], Interface]) -> Late:
 
     def make() -> Publication:
         documentation = ApiDocumentation(interface(), parts.settings.base_iri, _shapes(), parts.contexts)
-        return Publication(documentation.iri, orjson.dumps(documentation.document()), JSON_LD, parts.contexts, pages_of(parts))
+        body = orjson.dumps(documentation.document(), option=orjson.OPT_INDENT_2)
+        return Publication(documentation.iri, body, JSON_LD, parts.contexts, pages_of(parts))
 
     return Late(make)
 
@@ -130,7 +131,8 @@ class Void:
         base = self._parts.settings.base_iri
         with self._parts.ledger.read() as uow:
             counts = {kind.name: Count(uow.documents.count(kind.name), self._first(uow, kind)) for kind in KINDS.values()}
-        return Publication(base + PATH, orjson.dumps(description(base, counts)), JSON_LD, self._parts.contexts, pages_of(self._parts))
+        body = orjson.dumps(description(base, counts), option=orjson.OPT_INDENT_2)
+        return Publication(base + PATH, body, JSON_LD, self._parts.contexts, pages_of(self._parts))
 
     def _first(self, uow: UnitOfWork, kind: Kind) -> str | None:
         found = uow.index.page(kind.table, [], None, 1)

@@ -144,7 +144,7 @@ class Pages:
             newest=self.places.href(str(document["@id"])),
             fields=fields,
             source=orjson.dumps(document, option=orjson.OPT_INDENT_2).decode(),
-            related=[Link(words.label(name), f"{self.places.href(iri)}/{name}") for name in self._below(kind, iri)],
+            related=[*self._below(kind, iri), *self._having(kind, iri, document["identifier"])],
         )
 
     def collection(self, iri: str, body: str, chosen: Mapping[str, str], kind: Kind | None = None) -> str:
@@ -191,8 +191,15 @@ class Pages:
         kept = {name: value for name, value in chosen.items() if name != "after"}
         return f"{self.places.href(iri)}?{urlencode(kept)}" if kept else str(self.places.href(iri))
 
-    def _below(self, kind: Kind, iri: str) -> tuple[str, ...]:
-        return () if self._revision(kind, iri) else (*BELOW.get(kind.name, ()), "revisions")
+    def _below(self, kind: Kind, iri: str) -> list[Link]:
+        names = () if self._revision(kind, iri) else (*BELOW.get(kind.name, ()), "revisions")
+        return [Link(words.label(name), f"{self.places.href(iri)}/{name}") for name in names]
+
+    def _having(self, kind: Kind, iri: str, identifier: str) -> list[Link]:
+        """The lists that can be narrowed to what has to do with this resource: the units of an item type, its reservations, …"""
+        key = f"{kind.name}Id"
+        those = [] if self._revision(kind, iri) else [one for one in KINDS.values() if key in one.filters]
+        return [Link(_plural(one), f"{self.places.path(one.path)}?{urlencode({key: identifier})}") for one in those]
 
     def _revision(self, kind: Kind, iri: str) -> str:
         """The number of the revision that this is the address of, or nothing for the newest state."""
@@ -213,7 +220,8 @@ class Pages:
         """
         told = VIEWS[view](orjson.loads(body), self.gallery)
         others = self._syntaxes(iri, syntaxes)
-        return self._render(f"{view}.html", iri, body, **{"title": words.label(iri), "source": source, "syntaxes": others, **told})
+        title = words.label(iri.removesuffix(".jsonld"))
+        return self._render(f"{view}.html", iri, body, **{"title": title, "source": source, "syntaxes": others, **told})
 
     def interface(self, iri: str, document: Mapping[str, Any]) -> str:
         """The OpenAPI document for people."""

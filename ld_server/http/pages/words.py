@@ -12,6 +12,7 @@ LABELS: Mapping[str, str] = {
     "agent": "Requested by",
     "apiDocumentation": "Hydra",
     "allocatedFrom": "From",
+    "api-documentation": "The interface in Hydra's terms",
     "allocatedTo": "Until",
     "allocatedQuantity": "Allocated",
     "createdAt": "Created",
@@ -48,7 +49,7 @@ _UNITS = (("week", 604_800), ("day", 86_400), ("hour", 3_600), ("minute", 60), (
 
 def label(key: str) -> str:
     """A key as a heading: `assetTag` is Asset tag; of an IRI the last part."""
-    return LABELS.get(key) or sentence(_HUMP.sub(" ", last_part(key)).replace("-", " ").lower())
+    return LABELS.get(key) or LABELS.get(last_part(key)) or sentence(_HUMP.sub(" ", last_part(key)).replace("-", " ").lower())
 
 
 def sentence(text: str) -> str:
