@@ -72,6 +72,7 @@ class Settings:
         "LD_ALLOCATION_POLICY", "hard_fail", "What approval does when units are missing: hard_fail or allow_under_allocation."
     )
     capacity_rule: str = setting("LD_CAPACITY_RULE", "overlap", "How a window uses a pool: overlap or peak.")
+    search_horizon_days: int = setting("LD_SEARCH_HORIZON_DAYS", 366, "Days ahead in which a free window is searched.")
     max_body_bytes: int = setting("LD_MAX_BODY_BYTES", 4 * 1024 * 1024, "Largest request body in bytes.")
     max_json_depth: int = setting("LD_MAX_JSON_DEPTH", 64, "Deepest nesting of a JSON body.")
     max_triples: int = setting("LD_MAX_TRIPLES", 50_000, "Most statements one request may bring.")
@@ -143,6 +144,7 @@ _POSITIVE = (
     "max_json_depth", "max_triples", "max_resources", "idempotency_hours", "projector_interval", "projector_batch", "projector_lease",
     "attachment_max_bytes", "attachment_link_seconds", "attachment_draft_hours",
     "webhook_timeout", "relay_interval", "relay_batch", "relay_lease", "delivery_interval", "deliveries_at_once", "delivery_lease",
+    "search_horizon_days",
 )  # fmt: skip
 _LINKER = {"LD_LIBRARY_PATH", "LD_PRELOAD", "LD_RUN_PATH", "LD_BIND_NOW", "LD_DEBUG", "LD_AUDIT"}
 """Variables of the dynamic linker, which share our prefix."""

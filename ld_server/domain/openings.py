@@ -10,21 +10,23 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import accumulate, groupby
+from itertools import accumulate, groupby, pairwise
 from operator import itemgetter
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from ld_server.domain.capacity import Rule
 from ld_server.domain.window import Window, earlier, later
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Protocol):
     """How many units begin to be in use at an instant, and how many cease."""
 
-    at: datetime
-    started: int
-    ended: int
+    @property
+    def at(self) -> datetime: ...
+    @property
+    def started(self) -> int: ...
+    @property
+    def ended(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,13 +152,14 @@ def _met(spans: Sequence[Span], starts: Sequence[datetime], length: timedelta) -
 
 # --- step functions ---------------------------------------------------------------------------------------------------
 
-Steps = Sequence[tuple[datetime, int]]
-"""From which instant on which number; the first instant is the beginning of the time in question."""
+Key = TypeVar("Key")
+Value = TypeVar("Value")
 
-T = TypeVar("T")
+Steps = Sequence[tuple[datetime, Value]]
+"""From which instant on which value; the first instant is the beginning of the time in question."""
 
 
-def level_steps(window: Window, pool: Stretch) -> Steps:
+def level_steps(window: Window, pool: Stretch) -> Steps[int]:
     """How much of a pool is in use."""
     found = [(window.start, pool.level)]
     for change in pool.changes:
@@ -164,7 +167,7 @@ def level_steps(window: Window, pool: Stretch) -> Steps:
     return found
 
 
-def busy_steps(window: Window, units: Calendars) -> Steps:
+def busy_steps(window: Window, units: Calendars) -> Steps[int]:
     """How many units are not to be had."""
     changes: dict[datetime, int] = {window.start: 0}
     for start, end in (run for spans in units.busy for run in _runs(spans)):
@@ -192,22 +195,64 @@ def _runs(spans: Sequence[Span]) -> Iterator[tuple[datetime, datetime | None]]:
         yield start, end
 
 
-def together(functions: Mapping[T, Steps]) -> Iterator[tuple[datetime, dict[T, int]]]:
-    """From which instant on which number of each function. They begin at the same instant."""
+def together(functions: Mapping[Key, Steps[Value]]) -> Iterator[tuple[datetime, dict[Key, Value]]]:
+    """From which instant on which value of each function. They begin at the same instant."""
     changes = sorted(((at, key, value) for key, steps in functions.items() for at, value in steps), key=itemgetter(0))
-    now: dict[T, int] = {}
+    now: dict[Key, Value] = {}
     for at, several in groupby(changes, key=itemgetter(0)):
         now |= {key: value for _, key, value in several}
         yield at, dict(now)
 
 
-def without_repeats(steps: Iterable[tuple[datetime, T]]) -> Iterator[tuple[datetime, T]]:
+def without_repeats(steps: Iterable[tuple[datetime, Value]]) -> Iterator[tuple[datetime, Value]]:
     """The same function without steps that change nothing."""
     for _, several in groupby(steps, key=itemgetter(1)):
         yield next(several)
 
 
-def windows(steps: Sequence[tuple[datetime, T]], end: datetime) -> Iterator[tuple[datetime, datetime, T]]:
-    """From when to when which value."""
-    following = [at for at, _ in steps[1:]] + [end]
+def steps_between(steps: Steps[Value], end: datetime) -> Iterator[tuple[datetime, datetime, Value]]:
+    """From when to when which value; the last holds until `end`."""
+    following = [*(at for at, _ in steps[1:]), end]
     return ((at, until, value) for (at, value), until in zip(steps, following, strict=True))
+
+
+def most_between(steps: Steps[int], cuts: Sequence[datetime]) -> Iterator[int]:
+    """The largest value from each cut up to the next; the first cut is not before the first step."""
+    instants, values = [at for at, _ in steps], [value for _, value in steps]
+    for start, end in pairwise(cuts):
+        yield max(values[bisect_right(instants, start) - 1 : bisect_left(instants, end)])
+
+
+# --- by the day -------------------------------------------------------------------------------------------------------
+
+DAY = timedelta(days=1)
+
+
+class Day(Protocol):
+    """A day (UTC) of a pool: what is in use at its first instant, at most, at least, and how many units begin to be in use later in it."""
+
+    @property
+    def start(self) -> datetime: ...
+    @property
+    def level(self) -> int: ...
+    @property
+    def peak(self) -> int: ...
+    @property
+    def low(self) -> int: ...
+    @property
+    def started(self) -> int: ...
+
+
+def least_used(days: Sequence[Day], first: datetime, last: datetime, length: timedelta, rule: Rule) -> int:
+    """
+    At least so many units of a pool are in use in a window of this length, wherever from `first` on and before `last` it starts.
+
+    `days` are all that such a window can reach, in order. What every such window has in common are the days from the last start to
+    the first end; besides it begins on one of the days of the starts.
+    """
+    begun = min((day.low for day in days if day.start < last and day.start + DAY > first), default=0)
+    common = [day for day in days if day.start >= last and day.start + DAY <= later(first, length)]
+    if not common:
+        return begun
+    whole = common[0].level + sum(day.started for day in common) if rule == Rule.OVERLAP else max(day.peak for day in common)
+    return max(begun, whole)

@@ -84,6 +84,8 @@ def occasion_of(req: falcon.Request, parts: Parts) -> Occasion:
         naming=parts.naming,
         context=parts.contexts.reference,
         new_event_id=new_event_id,
+        capacity_rule=parts.settings.capacity_rule,
+        search_horizon=timedelta(days=parts.settings.search_horizon_days),
     )
 
 

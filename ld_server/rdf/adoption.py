@@ -485,7 +485,7 @@ def _refuse_unknown_class(triple: Triple, draft: Draft, frame: Frame, contexts: 
         )
 
 
-_OWN_CLASSES = frozenset({vocab.LINE_ITEM, vocab.ALLOCATION, vocab.KIT_COMPONENT})
+_OWN_CLASSES = frozenset({vocab.LINE_ITEM, vocab.ALLOCATION, vocab.KIT_COMPONENT, vocab.UNAVAILABILITY})
 
 
 def _suggestion(key: str, candidates: Iterable[str]) -> str:

@@ -5,13 +5,20 @@ from typing import Any
 from ld_server.domain.commands import CreateAsset
 from ld_server.domain.scopes import Scope
 from ld_server.rdf import vocab
-from ld_server.rdf.adoption import Frame, Reference
+from ld_server.rdf.adoption import Draft, Frame, Reference
 from ld_server.resources.kind import Document, Filter, Kind, Sort, findable, identifier_of, instant, stamps, text_search
+from ld_server.resources.parts import name_parts
 
 KEYS = (
     "isVariantOf", "assetTag", "serialNumber", "name", "description", "status", "location", "assignedTo",
-    "meshNodeId", "wireguardHostname", "metadata", "createdAt", "updatedAt",
+    "meshNodeId", "wireguardHostname", "unavailable", "metadata", "createdAt", "updatedAt",
 )  # fmt: skip
+
+
+def arrange(draft: Draft) -> None:
+    """Gives the times in which the unit cannot be had their names: `#unavailability-1`, `#unavailability-2`, …"""
+    name_parts(draft, vocab.UNAVAILABLE, "unavailability", vocab.UNAVAILABILITY, "unavailable")
+
 
 FRAME = Frame(
     name="asset",
@@ -21,12 +28,14 @@ FRAME = Frame(
     properties=frozenset(
         (
             vocab.IS_VARIANT_OF, vocab.ASSET_TAG, vocab.SERIAL_NUMBER, vocab.STATUS, vocab.LOCATION, vocab.ASSIGNED_TO,
-            vocab.MESH_NODE_ID, vocab.WIREGUARD_HOSTNAME, vocab.METADATA,
+            vocab.MESH_NODE_ID, vocab.WIREGUARD_HOSTNAME, vocab.UNAVAILABLE, vocab.METADATA,
         )
     ),
     managed=frozenset((vocab.IDENTIFIER, vocab.DATE_CREATED, vocab.DATE_MODIFIED)),
+    parts={vocab.UNAVAILABLE: frozenset((vocab.START_TIME, vocab.END_TIME, vocab.REASON))},
     references={vocab.IS_VARIANT_OF: Reference({"itemType": (vocab.PRODUCT,)})},
     flat={vocab.ITEM_TYPE_ID: vocab.IS_VARIANT_OF},
+    arrange=arrange,
 )  # fmt: skip
 
 

@@ -1,13 +1,13 @@
 """Index rows are derived from documents: written with each document, and written anew from all of them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import orjson
 
 from ld_server.domain.commands import Document
 from ld_server.resources import KINDS
-from ld_server.resources.kind import Kind
+from ld_server.resources.kind import Kind, instant
 from ld_server.services import references
 from relational.unit_of_work import Ledger, UnitOfWork
 
@@ -20,24 +20,37 @@ def put(uow: UnitOfWork, kind: Kind, document: Document, before: Mapping[str, An
     """
     uow.index.put(kind.table, kind.index_row(document))
     for key, write in _PARTS.items():
-        parts = document.get(key, [])
-        if parts != (before or {}).get(key, []):
-            write(uow, document["identifier"], parts)
+        if _rows_of(key, document) != _rows_of(key, before or {}):
+            write(uow, document)
 
 
-def _put_lines(uow: UnitOfWork, identifier: str, lines: Sequence[Mapping[str, Any]]) -> None:
-    uow.index.put_lines(identifier, [_line_row(line) for line in lines])
+def _rows_of(key: str, document: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What the rows of these parts are derived from."""
+    return (document.get(key, []), *(document.get(other) for other in _BESIDES.get(key, ()) if document.get(key)))
 
 
-def _put_components(uow: UnitOfWork, identifier: str, components: Sequence[Mapping[str, Any]]) -> None:
-    uow.index.put_components(identifier, [_component_row(component) for component in components])
+def _put_lines(uow: UnitOfWork, document: Document) -> None:
+    uow.index.put_lines(document["identifier"], [_line_row(line) for line in document.get("lineItems", [])])
 
 
-_PARTS: Mapping[str, Callable[[UnitOfWork, str, Sequence[Mapping[str, Any]]], None]] = {
+def _put_components(uow: UnitOfWork, document: Document) -> None:
+    uow.index.put_components(document["identifier"], [_component_row(one) for one in document.get("kitComponents", [])])
+
+
+def _put_unavailabilities(uow: UnitOfWork, document: Document) -> None:
+    periods = [_unavailability_row(document, one) for one in document.get("unavailable", [])]
+    uow.index.put_unavailabilities(document["identifier"], periods)
+
+
+_PARTS: Mapping[str, Callable[[UnitOfWork, Document], None]] = {
     "lineItems": _put_lines,
     "kitComponents": _put_components,
+    "unavailable": _put_unavailabilities,
 }
 """Key of a document whose values have rows of their own → what writes them."""
+
+_BESIDES: Mapping[str, tuple[str, ...]] = {"unavailable": ("isVariantOf",)}
+"""The same key → what else of the document is in these rows."""
 
 
 def _line_row(line: Mapping[str, Any]) -> dict[str, Any]:
@@ -55,6 +68,17 @@ def _component_row(component: Mapping[str, Any]) -> dict[str, Any]:
         "component": references.fragment(component["@id"]),
         "item": component["itemType"]["identifier"],
         "quantity_per_kit": component["quantityPerKit"],
+    }
+
+
+def _unavailability_row(asset: Document, period: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "part": references.fragment(period["@id"]),
+        "asset": asset["identifier"],
+        "item_type": asset["isVariantOf"]["identifier"],
+        "unavailable_from": instant(period["startTime"]),
+        "unavailable_to": instant(period["endTime"]) if "endTime" in period else None,
+        "reason": period.get("reason"),
     }
 
 

@@ -4,8 +4,9 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from ld_server.domain.capacity import Rule
 from ld_server.rdf.naming import Naming
 from ld_server.resources.kind import written
 from relational.documents import Authorship
@@ -17,6 +18,7 @@ class Occasion:
     When, by whom and in the course of which request something is done, and under which names.
 
     `now` is an instant in UTC. `context` is the value of `@context` in documents. `new_event_id` gives a new `evt_…` each time.
+    `capacity_rule` is for item types that have none of their own; a free window is searched as far ahead as `search_horizon`.
     """
 
     now: datetime
@@ -26,6 +28,8 @@ class Occasion:
     naming: Naming
     context: object
     new_event_id: Callable[[], str]
+    capacity_rule: str = Rule.OVERLAP
+    search_horizon: timedelta = timedelta(days=366)
 
     @property
     def moment(self) -> str:

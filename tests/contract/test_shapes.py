@@ -79,6 +79,7 @@ def asset() -> Things:
             "rsv:assignedTo": '"alice@example.org"',
             "rsv:meshNodeId": '"node//abc"',
             "rsv:wireguardHostname": '"tn-0012.fleet.example"',
+            "rsv:unavailable": "<#unavailability-1>, <#unavailability-2>",
             "schema:name": '"Old faithful"',
             "schema:description": '"Scratched."',
             "rsv:metadata": '"[1,2]"^^rdf:JSON',
@@ -86,6 +87,13 @@ def asset() -> Things:
             "schema:dateCreated": time("2026-11-01T08:00:00Z"),
             "schema:dateModified": time("2026-11-01T08:00:00Z"),
         },
+        "#unavailability-1": {
+            "rdf:type": "rsv:Unavailability",
+            "schema:startTime": time("2026-12-01T09:00:00Z"),
+            "schema:endTime": time("2026-12-02T09:00:00Z"),
+            "rsv:reason": '"The yearly inspection."',
+        },
+        "#unavailability-2": {"rdf:type": "rsv:Unavailability", "schema:startTime": time("2029-01-01T00:00:00Z")},
         "itemType_7": {"rdf:type": "schema:Product", "schema:identifier": '"itemType_7"'},
     }
 
@@ -309,7 +317,8 @@ class Case:
     @property
     def kind(self) -> str:
         first = self.shape.partition("-")[0]
-        return {**{kind: kind for kind in ROOTS}, "KitComponent": "KitTemplate"}.get(first, "RentAction")
+        parts = {"KitComponent": "KitTemplate", "Unavailability": "Asset"}
+        return {**{kind: kind for kind in ROOTS}, **parts}.get(first, "RentAction")
 
 
 LONG, TOO_LONG_TAG, TOO_LONG_TEXT = f'"{"x" * 192}"', f'"{"x" * 129}"', f'"{"x" * 65_536}"'
@@ -327,12 +336,12 @@ def one_line(shape: str, subject: str, name: str, key: str, longest: int = 191) 
         yield Case(f"{shape}-{key} {parameter}", subject, name, values, says)
 
 
-def free_text(shape: str, subject: str, name: str, key: str) -> Iterator[Case]:
-    says = f"{key} must be text of at most 65535 characters, without control characters"
+def free_text(shape: str, subject: str, name: str, key: str, longest: int = 65_535) -> Iterator[Case]:
+    says = f"{key} must be text of at most {longest} characters, without control characters"
     for parameter, values in {
         "maxCount": '"one", "two"',
         "datatype": "12",
-        "maxLength": TOO_LONG_TEXT,
+        "maxLength": f'"{"x" * (longest + 1)}"',
         "pattern": '"bell \\u0007"',
     }.items():
         yield Case(f"{shape}-{key} {parameter}", subject, name, values, says)
@@ -402,6 +411,8 @@ LINES_WORDS = "lineItems must be 1 to 500 objects, each with object and requeste
 COMPONENTS_WORDS = "kitComponents must be 1 to 500 objects, each with itemType and quantityPerKit"
 ITEM_WORDS = "itemType must be one item type or kit template, such as itemType_7 or kit_2"
 MANY_COMPONENTS = ", ".join(f"<#component-{number}>" for number in range(1, 502))
+MANY_PERIODS = ", ".join(f"<#unavailability-{number}>" for number in range(1, 102))
+PERIODS_WORDS = "unavailable must be at most 100 objects, each with startTime and, unless it is open, endTime"
 MANY_LINES = ", ".join(f"<#line-{number}>" for number in range(1, 502))
 
 CASES = [
@@ -454,6 +465,15 @@ CASES = [
     *a_time("Asset", "", "schema:dateCreated", "createdAt"),
     *a_time("Asset", "", "schema:dateModified", "updatedAt"),
     *one_line("Asset", "", "rsv:createdBy", "createdBy"),
+    # times in which a unit cannot be had
+    Case("Asset-unavailable maxCount", "", "rsv:unavailable", MANY_PERIODS, PERIODS_WORDS),
+    Case("Asset-unavailable nodeKind", "", "rsv:unavailable", "[]", PERIODS_WORDS),
+    Case("Asset-unavailable class", "#unavailability-1", "rdf:type", "schema:Event", PERIODS_WORDS, at=("", "rsv:unavailable")),
+    missing("Unavailability", "#unavailability-1", "schema:startTime", "startTime"),
+    *a_time("Unavailability", "#unavailability-1", "schema:startTime", "startTime"),
+    Case("Unavailability-period lessThan", "#unavailability-1", "schema:endTime", time("2026-12-01T09:00:00Z"), "endTime must be after"),
+    *a_time("Unavailability", "#unavailability-1", "schema:endTime", "endTime"),
+    *free_text("Unavailability", "#unavailability-1", "rsv:reason", "reason", 2000),
     # stock pools
     Case("StockPool class", "", "rdf:type", "schema:IndividualProduct", "must be SomeProducts", at=("", "")),
     *identifier("StockPool", "", "pool_3"),
@@ -746,12 +766,16 @@ def test_what_is_right_is_not_refused(kind: str, subject: str, name: str, values
     check(kind, with_change(WHOLE[kind](), subject, name, values))
 
 
+OF_A_PERIOD = {(f"#unavailability-{number}", name) for number in (1, 2) for name in ("rdf:type", "schema:startTime")}
+"""What a part must have, where there is one."""
+
 OPTIONAL = [
     (kind, subject, name)
     for kind in ROOTS
     for subject, said in WHOLE[kind]().items()
     for name in said
     if name not in REQUIRED[kind].get(subject, ()) and subject not in ("#alloc_9", "#alloc_10", "asset_12", "pool_3")
+    if (subject, name) not in OF_A_PERIOD
 ]
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ld_server.domain import openings
 from ld_server.domain.capacity import Rule
-from ld_server.domain.openings import Calendars, Change, Need, Source, Span, Stretch
+from ld_server.domain.openings import Calendars, Need, Source, Span, Stretch
 from ld_server.domain.window import LATEST, Window
 
 MONDAY = datetime(2027, 3, 1, tzinfo=UTC)
@@ -21,6 +21,13 @@ LAST = 40
 
 def at(hour: float) -> datetime:
     return MONDAY + hour * HOUR
+
+
+@dataclass(frozen=True)
+class Change:
+    at: datetime
+    started: int
+    ended: int
 
 
 @dataclass(frozen=True)
@@ -156,11 +163,11 @@ def test_the_end_of_the_calendar_is_no_obstacle() -> None:
 # --- step functions ---------------------------------------------------------------------------------------------------
 
 
-def value_at(steps: openings.Steps, instant: datetime) -> int:
+def value_at(steps: openings.Steps[int], instant: datetime) -> int:
     return [value for start, value in steps if start <= instant][-1]
 
 
-STEPS: dict[str, Callable[[list[Promise]], openings.Steps]] = {
+STEPS: dict[str, Callable[[list[Promise]], openings.Steps[int]]] = {
     "pool": lambda made: openings.level_steps(Window(at(0), at(50)), stretch(0, made)),
     "units": lambda made: openings.busy_steps(Window(at(0), at(50)), calendars([made])),
 }
@@ -192,7 +199,7 @@ def test_several_functions_go_together() -> None:
 
 def test_steps_that_change_nothing_are_left_out() -> None:
     steps = list(openings.without_repeats([(at(0), 1), (at(1), 1), (at(2), 3), (at(3), 1)]))
-    assert list(openings.windows(steps, at(9))) == [(at(0), at(2), 1), (at(2), at(3), 3), (at(3), at(9), 1)]
+    assert list(openings.steps_between(steps, at(9))) == [(at(0), at(2), 1), (at(2), at(3), 3), (at(3), at(9), 1)]
 
 
 @pytest.mark.parametrize("rule", Rule)

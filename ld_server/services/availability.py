@@ -1,0 +1,306 @@
+"""
+What can be had, when: the one availability by which reads, approvals, kits, planning and the search for a free window go.
+
+Units that are out of service are none: neither assets whose status is not `available` nor pools that are not active count at all, and
+an asset that cannot be had in a part of a window does not count as free in it. Windows that are passed in are reservation windows
+where that is said, else the wider ones in which units are blocked, turnaround included: see `blocked`.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from itertools import groupby, pairwise
+from operator import attrgetter
+from typing import Any
+
+import orjson
+
+from ld_server.domain import capacity, kits
+from ld_server.domain.allocation import Supply
+from ld_server.domain.capacity import Capacity, Rule, Stock
+from ld_server.domain.duration import seconds
+from ld_server.domain.openings import (
+    DAY,
+    Calendars,
+    Day,
+    Need,
+    Source,
+    Span,
+    Stretch,
+    first_opening,
+    least_used,
+)
+from ld_server.domain.places import Placed, gathered
+from ld_server.domain.status import ItemKind
+from ld_server.domain.window import Turnaround, Window, earlier, later
+from ld_server.resources.kit_template import KIT_TEMPLATE
+from ld_server.services.occasion import Occasion
+from relational.capacity import PoolState
+from relational.unit_of_work import UnitOfWork
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """
+    What availability depends on besides what is asked for: the present, the place that units must be at (None: any), the rule for
+    item types that have none of their own, and how far ahead is searched.
+    """
+
+    now: datetime
+    location: str | None = None
+    default_rule: Rule = Rule.OVERLAP
+    horizon: timedelta = timedelta(days=366)
+
+
+def circumstances(occasion: Occasion, location: str | None = None) -> Circumstances:
+    """The circumstances of an occasion."""
+    return Circumstances(occasion.now, location, Rule(occasion.capacity_rule), occasion.search_horizon)
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """On which terms an item type is lent: whether its units are told apart, what is kept free around a reservation, and its rule."""
+
+    is_serialized: bool
+    turnaround: Turnaround
+    rule: Rule
+
+
+def terms(uow: UnitOfWork, item_types: Iterable[str], default_rule: Rule = Rule.OVERLAP) -> dict[str, Terms]:
+    """The terms of item types, all of which exist."""
+    heads = uow.documents.heads(item_types)
+    return {identifier: _terms(orjson.loads(head.body), default_rule) for identifier, head in heads.items()}
+
+
+def _terms(item_type: Mapping[str, Any], default_rule: Rule) -> Terms:
+    lengths = (timedelta(seconds=seconds(item_type.get(key, "PT0S"))) for key in ("turnaroundBefore", "turnaroundAfter"))
+    rule = Rule(item_type.get("capacityRule", default_rule))
+    return Terms(item_type["kind"] == ItemKind.SERIALIZED, Turnaround(*lengths), rule)
+
+
+def blocked(uow: UnitOfWork, item_types: Iterable[str], window: Window) -> dict[str, Window]:
+    """Item type → the window in which its units are blocked for a reservation of this window."""
+    return {item_type: one.turnaround.around(window) for item_type, one in terms(uow, item_types).items()}
+
+
+# --- kits -------------------------------------------------------------------------------------------------------------
+
+
+def expanded(uow: UnitOfWork, items: Iterable[str]) -> dict[str, Mapping[str, int]]:
+    """Item type or kit template → item type → how many of it belong to one, whatever kits are in the kit. All of them exist."""
+    every = list(items)
+    composition = _composition(uow, every)
+    return {item: kits.expanded(item, composition) for item in every}
+
+
+def _composition(uow: UnitOfWork, items: Iterable[str]) -> kits.Composition:
+    """What these kits and all kits inside them consist of; one statement for each level of kits in kits."""
+    found: dict[str, dict[str, int]] = {}
+    ahead = _kits(items)
+    while ahead:
+        level = {identifier: _parts(orjson.loads(head.body)) for identifier, head in uow.documents.heads(ahead).items()}
+        found |= level
+        ahead = _kits(part for parts in level.values() for part in parts) - found.keys()
+    return found
+
+
+def _kits(items: Iterable[str]) -> set[str]:
+    return {item for item in items if item.startswith(f"{KIT_TEMPLATE.prefix}_")}
+
+
+def _parts(kit: Mapping[str, Any]) -> dict[str, int]:
+    return {one["itemType"]["identifier"]: one["quantityPerKit"] for one in kit["kitComponents"]}
+
+
+# --- how many ---------------------------------------------------------------------------------------------------------
+
+
+def capacities(uow: UnitOfWork, windows: Mapping[str, Window], given: Circumstances) -> dict[str, Capacity]:
+    """Item type → its units, and what is left of them in its blocked window. One statement for each sort of units."""
+    return _capacities(uow, windows, terms(uow, windows, given.default_rule), given)
+
+
+def _capacities(uow: UnitOfWork, windows: Mapping[str, Window], known: Mapping[str, Terms], given: Circumstances) -> dict[str, Capacity]:
+    told_apart, counted = _by_kind(windows, known)
+    assets = uow.capacity.assets(told_apart, given.now, given.location) if told_apart else {}
+    pools = uow.capacity.pools(counted, given.now, given.location) if counted else {}
+    units = {item: capacity.of_units(state.total, state.busy, known[item].rule) for item, state in assets.items()}
+    stock = {item: capacity.of_stocks(map(_stock, states), known[item].rule) for item, states in pools.items()}
+    nothing = {item: capacity.of_stocks((), known[item].rule) for item in windows}
+    return {**nothing, **units, **stock}
+
+
+def _by_kind(windows: Mapping[str, Window], known: Mapping[str, Terms]) -> tuple[dict[str, Window], dict[str, Window]]:
+    """The windows of item types whose units are told apart, and of those that have pools."""
+    told_apart = {item: window for item, window in windows.items() if known[item].is_serialized}
+    return told_apart, {item: window for item, window in windows.items() if item not in told_apart}
+
+
+def _stock(pool: PoolState) -> Stock:
+    return Stock(pool.total, pool.reserved, pool.peak)
+
+
+# --- which ------------------------------------------------------------------------------------------------------------
+
+LOOKED_AT = 200
+"""Free units that are looked at at least, where more than one is wanted and they had better be at one place."""
+
+
+def free(uow: UnitOfWork, wanted: Mapping[str, int], windows: Mapping[str, Window], given: Circumstances) -> dict[str, list[Supply]]:
+    """
+    Item type → what can be had in its blocked window, in the order in which it should be used: at least as much as is wanted, if there
+    is so much. Units are gathered at few places, and those come first that leave the smallest gaps in their calendars. Sure while the
+    item types are held.
+    """
+    known = terms(uow, windows, given.default_rule)
+    told_apart, counted = _by_kind({item: windows[item] for item in wanted}, known)
+    pools = uow.capacity.pools(counted, given.now, given.location) if counted else {}
+    limits = _limits(wanted, given)
+    units = {item: _free_units(uow, item, window, limits[item], given) for item, window in told_apart.items()}
+    stock = {item: list(_left(states, known[item].rule)) for item, states in pools.items()}
+    found = {**{item: [] for item in wanted}, **units, **stock}
+    return gathered(found, wanted)
+
+
+def _limits(wanted: Mapping[str, int], given: Circumstances) -> dict[str, int]:
+    """How many free units are looked at. There is nothing to choose between places where one is given, or a single unit is wanted."""
+    is_simple = given.location is not None or sum(wanted.values()) == 1
+    return {item: quantity if is_simple else max(LOOKED_AT, quantity) for item, quantity in wanted.items()}
+
+
+def _free_units(uow: UnitOfWork, item_type: str, window: Window, limit: int, given: Circumstances) -> list[Placed]:
+    units = uow.capacity.free_assets(item_type, window, given.now, limit, given.location)
+    return [Placed(Supply(unit.identifier, unit.label), unit.location) for unit in units]
+
+
+def _left(pools: Iterable[PoolState], rule: Rule) -> Iterator[Placed]:
+    for pool in pools:
+        left = _stock(pool).left(rule)
+        if left:
+            yield Placed(Supply(pool.identifier, pool.label, left), pool.location)
+
+
+# --- when -------------------------------------------------------------------------------------------------------------
+
+LARGEST_CHUNK = 32
+"""Days that are looked at in one go at most; the first go looks at one, and each further one at twice as many as the one before."""
+
+
+def first_window(uow: UnitOfWork, wanted: Mapping[str, int], duration: timedelta, after: datetime, given: Circumstances) -> Window | None:
+    """
+    The first window of this duration, from `after` on, in which so many of each item type or kit template can be had; None when none
+    starts within the horizon.
+    """
+    needed = kits.summed(wanted, expanded(uow, wanted))
+    search = _Search(uow, needed, duration, terms(uow, needed, given.default_rule), given)
+    at_once = search.at(after)
+    if any(at_once[item].total < quantity for item, quantity in needed.items()):
+        return None
+    if all(at_once[item].available >= quantity for item, quantity in needed.items()):
+        return Window(after, later(after, duration))
+    start = next((found for chunk in chunks(after, later(after, given.horizon)) if (found := search.within(chunk))), None)
+    return None if start is None else Window(start, later(start, duration))
+
+
+def chunks(since: datetime, until: datetime) -> Iterator[Window]:
+    """The time in growing pieces, cut at midnight."""
+    days = 1
+    while since < until:
+        end = min(later(midnight(since), days * DAY), until)
+        yield Window(since, end)
+        since, days = end, min(2 * days, LARGEST_CHUNK)
+
+
+def midnight(moment: datetime) -> datetime:
+    """The beginning of its day in UTC."""
+    return datetime.combine(moment.date(), time(), moment.tzinfo)
+
+
+@dataclass(frozen=True)
+class _Search:
+    """A search for the first start from which so much of each item type can be had for so long."""
+
+    uow: UnitOfWork
+    needed: Mapping[str, int]
+    duration: timedelta
+    known: Mapping[str, Terms]
+    given: Circumstances
+
+    def at(self, start: datetime) -> dict[str, Capacity]:
+        """What the window from this start leaves."""
+        window = Window(start, later(start, self.duration))
+        return _capacities(self.uow, {item: self.known[item].turnaround.around(window) for item in self.needed}, self.known, self.given)
+
+    def within(self, chunk: Window) -> datetime | None:
+        """The first start in this time. Few numbers tell which days cannot have it; between the others is looked exactly."""
+        pools = self._pools(chunk)
+        days = [day for day in days_of(chunk) if self._may_have(day, pools)]
+        if not days:
+            return None
+        possible = Window(days[0].start, days[-1].end)
+        needs = [self._need(item, possible, pools.get(item, ())) for item in self.needed]
+        return first_opening(needs, possible.start, possible.end)
+
+    def _pools(self, chunk: Window) -> dict[str, list["_PoolDays"]]:
+        """The pools of the item types that have some, with their days."""
+        reach = {item: self._reach(item, chunk) for item in self.needed if not self.known[item].is_serialized}
+        states = self.uow.capacity.pools(reach, self.given.now, self.given.location) if reach else {}
+        return {item: [self._pool_days(pool, reach[item]) for pool in pools] for item, pools in states.items()}
+
+    def _pool_days(self, pool: PoolState, reach: Window) -> "_PoolDays":
+        days = self.uow.capacity.pool_days(pool.identifier, reach.start.date(), reach.end.date(), self.given.now)
+        return _PoolDays(pool.identifier, pool.total, days)
+
+    def _may_have(self, day: Window, pools: Mapping[str, Sequence["_PoolDays"]]) -> bool:
+        """Whether there could be a start on this day, as far as the pools are concerned."""
+        return all(self._left_at_most(item, day, several) >= self.needed[item] for item, several in pools.items())
+
+    def _left_at_most(self, item: str, day: Window, pools: Sequence["_PoolDays"]) -> int:
+        lead, rule = self.known[item].turnaround.before, self.known[item].rule
+        first, last = earlier(day.start, lead), earlier(day.end, lead)
+        return sum(max(0, pool.total - least_used(pool.days, first, last, self._length(item), rule)) for pool in pools)
+
+    def _need(self, item: str, starts: Window, pools: Sequence["_PoolDays"]) -> Need:
+        reach, known = self._reach(item, starts), self.known[item]
+        sources: list[Source] = [self._stretch(pool, reach) for pool in pools]
+        if known.is_serialized:
+            sources = [calendars(self.uow, item, reach, self.given)]
+        return Need(self.needed[item], known.turnaround.before, self._length(item), known.rule, sources)
+
+    def _stretch(self, pool: "_PoolDays", reach: Window) -> Stretch:
+        level, changes = self.uow.capacity.pool_changes(pool.identifier, reach, self.given.now)
+        return Stretch(pool.total, level, changes)
+
+    def _reach(self, item: str, starts: Window) -> Window:
+        """Everything that blocked windows with these starts can meet."""
+        turnaround = self.known[item].turnaround
+        return turnaround.around(Window(starts.start, later(starts.end, self.duration)))
+
+    def _length(self, item: str) -> timedelta:
+        """Of the blocked windows."""
+        turnaround = self.known[item].turnaround
+        return self.duration + turnaround.before + turnaround.after
+
+
+@dataclass(frozen=True, slots=True)
+class _PoolDays:
+    """A pool, and how it is used day by day."""
+
+    identifier: str
+    total: int
+    days: Sequence[Day]
+
+
+def days_of(chunk: Window) -> list[Window]:
+    """The days of this time, the first and the last perhaps not whole."""
+    cuts = [chunk.start]
+    while cuts[-1] < chunk.end:
+        cuts.append(min(later(midnight(cuts[-1]), DAY), chunk.end))
+    return [Window(start, end) for start, end in pairwise(cuts)]
+
+
+def calendars(uow: UnitOfWork, item_type: str, window: Window, given: Circumstances) -> Calendars:
+    """The units of an item type, and when in the window they are not free."""
+    total = uow.capacity.assets({item_type: window}, given.now, given.location)[item_type].total
+    blocks = uow.capacity.blocks(item_type, window, given.now, given.location)
+    return Calendars(total, [[Span(one.start, one.end) for one in several] for _, several in groupby(blocks, key=attrgetter("asset"))])
