@@ -25,10 +25,21 @@ AT_RISK = "rentAction.atRisk"
 """The event by which reservations are told of; the pools that it was told about are looked at again."""
 
 
-def dangers(now: datetime, *only: ColumnElement[bool]) -> Select[Any]:
-    """A row for each promise and each thing that endangers it. `only` narrows the promises: conditions on PROMISED."""
-    found = union_all(*(one(now, only) for one in (_out_of_service, _unavailable, _overdue, _over_promised))).subquery("dangers")
+def dangers(now: datetime, *only: ColumnElement[bool], pools: Any = None) -> Select[Any]:
+    """
+    A row for each promise and each thing that endangers it. `only` narrows the promises: conditions on PROMISED.
+
+    `pools` are those that may be promised beyond what they have, by their identifiers or as a query; left out, those that can be.
+    """
+    units = (one(now, only) for one in (_unavailable, _out_of_service, _overdue))
+    found = union_all(*units, _over_promised(now, only, _suspects(now) if pools is None else pools)).subquery("dangers")
     return select(*(found.c[name] for name in NAMES))
+
+
+def pools_of(rent_action: str) -> Select[Any]:
+    """The pools from which a reservation is promised something."""
+    own = tables.allocations.alias("own")
+    return select(own.c.stock_pool).where(own.c.rent_action == rent_action, own.c.stock_pool.is_not(None))
 
 
 PROMISED = _P.c
@@ -87,24 +98,24 @@ def _overdue(now: datetime, only: Iterable[ColumnElement[bool]]) -> Select[Any]:
     return found.join_from(_P, _O, is_of).where(*_promises(now, only), _is_late(_O, now))
 
 
-def _over_promised(now: datetime, only: Iterable[ColumnElement[bool]]) -> Select[Any]:
-    times = _times_of_excess(now)
+def _over_promised(now: datetime, only: Iterable[ColumnElement[bool]], pools: Any) -> Select[Any]:
+    times = _times_of_excess(now, pools)
     found = _danger(Reason.OVER_PROMISED, _P.c.stock_pool, _NO_TEXT, _NO_TEXT, times.c.at, times.c.until)
     meets = and_(times.c.stock_pool == _P.c.stock_pool, times.c.at < _P.c.blocked_to, _ends_after(times.c.until, _P.c.blocked_from))
     return found.join_from(_P, times, meets).where(*_promises(now, only))
 
 
-def _times_of_excess(now: datetime) -> Subquery:
+def _times_of_excess(now: datetime, pools: Any) -> Subquery:
     """
-    From when until when more units of a pool are promised or out than it has.
+    From when until when more units of one of these pools are promised or out than it has.
 
     Each promise adds at its start and takes off at its end, what is late never: the sum so far is how many there are. At one instant
     ends come first, and sums between changes of the same instant last no time.
     """
-    changes = _changes(now)
+    changes = _changes(now, pools)
     order = (changes.c.at, changes.c.change)
     level = func.sum(changes.c.change).over(partition_by=changes.c.stock_pool, order_by=order).label("level")
-    until = func.lead(changes.c.at).over(partition_by=changes.c.stock_pool, order_by=order).label("until")
+    until = func.lead(changes.c.at, type_=tables.Instant()).over(partition_by=changes.c.stock_pool, order_by=order).label("until")
     levels = select(changes.c.stock_pool, changes.c.at, level, until).subquery("levels")
     excess = select(levels.c.stock_pool, levels.c.at, levels.c.until).join(_POOL, _POOL.c.identifier == levels.c.stock_pool)
     lasts = and_(_ends_after(levels.c.until, levels.c.at), _ends_after(levels.c.until, now))
@@ -115,10 +126,10 @@ def _ends_after(until: Any, moment: Any) -> ColumnElement[bool]:
     return or_(until.is_(None), until > moment)
 
 
-def _changes(now: datetime) -> Subquery:
+def _changes(now: datetime, pools: Any) -> Subquery:
     one = tables.allocations.alias("one")
     late = _is_late(one, now)
-    counted = (one.c.stock_pool.in_(_suspects(now)), blocks(one), or_(one.c.blocked_to > now, late))
+    counted = (one.c.stock_pool.in_(pools), blocks(one), or_(one.c.blocked_to > now, late))
     starts = select(one.c.stock_pool, one.c.blocked_from.label("at"), one.c.quantity.label("change")).where(*counted)
     ends = select(one.c.stock_pool, one.c.blocked_to.label("at"), (-one.c.quantity).label("change")).where(*counted, ~late)
     return union_all(starts, ends).subquery("changes")
