@@ -26,6 +26,7 @@ from sqlalchemy.exc import IntegrityError
 
 from ld_server.domain.window import LATEST
 from relational import tables
+from relational.counters import Counters
 from relational.index import number_of
 
 
@@ -97,6 +98,7 @@ class AllocationRow:
 
 
 _COLUMNS = tuple(tables.allocations.c[one.name] for one in fields(AllocationRow))
+_COUNTED = tuple(tables.allocations.c[name] for name in ("stock_pool", "blocked_from", "blocked_to"))
 _A, _B = tables.assets.c, tables.allocations.c
 
 _BLOCKS = _B.status.in_([literal_column(f"'{status}'") for status in tables.BLOCKING])
@@ -181,10 +183,15 @@ _PEAK = _peak()
 
 
 class Allocations:
-    """The gateway to allocations. Windows are half-open: [start, end)."""
+    """
+    The gateway to allocations. Windows are half-open: [start, end).
+
+    Whoever writes holds the item types. What is written is counted in the same transaction (see relational.counters).
+    """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._counters = Counters(connection)
 
     def hold(self, item_types: Iterable[str]) -> None:
         """
@@ -276,6 +283,7 @@ class Allocations:
             self._connection.execute(insert(tables.allocations), [_values(row) for row in rows])
         except IntegrityError as error:
             raise _judged(error) from error
+        self._counters.recount(change for row in rows for change in _counted(row.stock_pool, row.blocked_from, row.blocked_to))
 
     def of(self, rent_action: str) -> list[AllocationRow]:
         """Every allocation a reservation has or had, by number."""
@@ -289,11 +297,12 @@ class Allocations:
 
     def set_status(self, numbers: Iterable[int], status: str) -> None:
         """Change the status of allocations. Raises DoubleBooking when one would block a unit that is promised to another by now."""
-        change = update(tables.allocations).where(_B.number.in_(sorted(numbers))).values(status=status)
+        change = update(tables.allocations).where(_B.number.in_(sorted(numbers))).values(status=status).returning(*_COUNTED)
         try:
-            self._connection.execute(change)
+            changed = self._connection.execute(change).all()
         except IntegrityError as error:
             raise _judged(error) from error
+        self._counters.recount(instant for row in changed for instant in _counted(*row))
 
     def change(self, rows: Sequence[AllocationRow]) -> None:
         """
@@ -301,17 +310,21 @@ class Allocations:
 
         Only the outcome counts: two units may be swapped. Raises DoubleBooking when a unit is promised to another in it.
         """
-        numbers = [row.number for row in rows]
-        there = set(self._connection.execute(select(_B.number).where(_B.number.in_(numbers))).scalars())
-        changed = [_values(row) for row in rows if row.number in there]
+        before = {row.number: row for row in self._numbered(row.number for row in rows)}
+        changed = [row for row in rows if row.number in before]
         try:
             if len(changed) > 1:
-                self._connection.execute(update(tables.allocations).where(_B.number.in_(there)).values(status="cancelled"))
+                self._connection.execute(update(tables.allocations).where(_B.number.in_(before)).values(status="cancelled"))
             if changed:
-                self._connection.execute(_CHANGE, [{**one, "of": one["number"]} for one in changed])
+                self._connection.execute(_CHANGE, [{**_values(row), "of": row.number} for row in changed])
         except IntegrityError as error:
             raise _judged(error) from error
-        self.add([row for row in rows if row.number not in there])
+        self._counters.recount(instant for row in changed for instant in _moved(before[row.number], row))
+        self.add([row for row in rows if row.number not in before])
+
+    def _numbered(self, numbers: Iterable[int]) -> list[AllocationRow]:
+        query = select(*_COLUMNS).where(_B.number.in_(sorted(numbers)))
+        return [AllocationRow(*row) for row in self._connection.execute(query)]
 
     def _count(self, query: Select[Any], asked: dict[str, Any]) -> int:
         return int(self._connection.execute(query, asked).scalar_one())
@@ -320,6 +333,17 @@ class Allocations:
 def _values(row: AllocationRow) -> dict[str, Any]:
     values = {one.name: getattr(row, one.name) for one in fields(AllocationRow)}
     return {**values, "asset_number": number_of(row.asset) if row.asset is not None else None}
+
+
+def _counted(stock_pool: str | None, blocked_from: datetime, blocked_to: datetime) -> list[tuple[str, datetime]]:
+    """The pool and the instants at which an allocation is counted; none for a unit that is told apart."""
+    return [(stock_pool, blocked_from), (stock_pool, blocked_to)] if stock_pool else []
+
+
+def _moved(before: AllocationRow, after: AllocationRow) -> list[tuple[str, datetime]]:
+    """Where a change of an allocation is counted; nowhere when it blocks as before."""
+    was, now = ((row.stock_pool, row.blocked_from, row.blocked_to, row.quantity, row.status in tables.BLOCKING) for row in (before, after))
+    return [*_counted(*was[:3]), *_counted(*now[:3])] if was != now else []
 
 
 def _judged(error: IntegrityError) -> Exception:

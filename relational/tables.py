@@ -357,6 +357,23 @@ allocations = Table(
 _unnumbered = text("sequence IS NULL")
 _unfinished = text("status IN ('pending', 'sending')")
 
+counters = Table(
+    "counters",
+    schema,
+    Column("stock_pool", Text, ForeignKey("documents.identifier", name="counter_of_a_stock_pool"), nullable=False),
+    Column("span", Integer, nullable=False),
+    Column("bucket", BigInteger, nullable=False),
+    Column("opening", BigInteger, nullable=False),
+    Column("started", BigInteger, nullable=False),
+    Column("ended", BigInteger, nullable=False),
+    Column("rise", BigInteger, nullable=False),
+    Column("fall", BigInteger, nullable=False),
+    PrimaryKeyConstraint("stock_pool", "span", "bucket", name="counters_stand_once_in_a_bucket"),
+    CheckConstraint("started >= 0 AND ended >= 0", name="counters_count"),
+    sqlite_with_rowid=False,
+)
+"""What promises add up to (see relational.counters): `bucket` counts spans of so many seconds from 1970."""
+
 outbox = Table(
     "outbox",
     schema,

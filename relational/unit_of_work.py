@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Engine
 
 from relational.allocations import Allocations
 from relational.capacity import Capacities
+from relational.counters import Counters
 from relational.deliveries import Deliveries
 from relational.documents import Documents, Head
 from relational.engine import PATIENCE_SECONDS, connect, open_engine, outages_told
@@ -40,6 +41,7 @@ class UnitOfWork:
         self.index = Index(connection)
         self.allocations = Allocations(connection)
         self.capacity = Capacities(connection)
+        self.counters = Counters(connection)
         self.outbox = Outbox(connection)
         self.told = Told(connection)
         self.risks = Risks(connection)

@@ -37,6 +37,7 @@ COMMANDS = (
     Command("keys list", "List the API keys, without their text.", keys.show),
     Command("keys revoke", "Make an API key useless.", keys.revoke, (keys.revocation_arguments,)),
     Command("rebuild index", "Derive the index rows from the documents again.", upkeep.rebuild_index),
+    Command("rebuild counters", "Count the promises of every stock pool again.", upkeep.rebuild_counters),
     Command("rebuild graphs", "Bring every document to the SPARQL store again, and drop the graphs of none.", upkeep.rebuild_graphs),
     Command("check", "Tell whether every store is reachable and in step, and every document in shape.", upkeep.check),
     Command("rebase", "Rename all resources to another base IRI, while nothing runs.", upkeep.rebase, (upkeep.rebase_arguments,)),

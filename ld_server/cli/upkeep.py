@@ -17,7 +17,7 @@ from ld_server.domain.errors import ShapeViolation, StoreUnavailable
 from ld_server.rdf.representation import serialized, triples_of
 from ld_server.resources import KINDS
 from ld_server.resources.kind import written
-from ld_server.services import index
+from ld_server.services import counters, index
 from ld_server.services.parts import Parts
 from ld_server.settings import InvalidSetting, Settings
 from ld_server.sparql.memory import open_memory_store
@@ -53,6 +53,12 @@ def rebuild_graphs(given: argparse.Namespace) -> int:
     return 0
 
 
+def rebuild_counters(given: argparse.Namespace) -> int:
+    with _parts(given) as parts:
+        print(f"counted the promises of {counters.rebuild(parts.ledger)} stock pools")
+    return 0
+
+
 def check(given: argparse.Namespace) -> int:
     """One line per question; the exit status is 1 when any answer is bad."""
     with _parts(given) as parts:
@@ -85,6 +91,12 @@ def _index(parts: Parts) -> tuple[bool, str]:
         counts = {name: (uow.documents.count(name), uow.index.count(kind.table, ())) for name, kind in KINDS.items()}
     wrong = [f"{name}: {rows} rows for {documents} documents" for name, (documents, rows) in counts.items() if rows != documents]
     return bool(wrong), "; ".join(wrong) or f"has {sum(rows for _, rows in counts.values())} rows, one for each document"
+
+
+def _counters(parts: Parts) -> tuple[bool, str]:
+    wrong = counters.differing(parts.ledger)
+    told = f"{len(wrong)} stock pools are counted wrong ({', '.join(wrong[:5])}); ld-server rebuild counters counts them anew"
+    return bool(wrong), told if wrong else "are what the allocations add up to"
 
 
 def _projection(parts: Parts) -> tuple[bool, str]:
@@ -162,6 +174,7 @@ MOST_COMPLAINTS = 5
 QUESTIONS: dict[str, Callable[[Parts], tuple[bool, str]]] = {
     "ledger": _ledger,
     "index": _index,
+    "counters": _counters,
     "SPARQL store": _sparql,
     "projection": _projection,
     "graphs": _graphs,

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,9 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Engine, select, text
+from sqlalchemy import Connection, Engine, bindparam, select, text
 
+from ld_server.domain.window import Window
 from relational import tables
 from relational.engine import open_engine
 from relational.migrations import configuration, is_current, migrate
@@ -196,3 +197,45 @@ def test_events_that_were_there_are_numbered_in_the_order_in_which_they_were_wri
     migrate(before)
     with Ledger(before).read() as uow:
         assert [(one.sequence, one.entry.id) for one in uow.outbox.since(0, 9)] == [(1, "evt_4"), (2, "evt_9")]
+
+
+@on_an_empty_database
+def test_what_was_promised_is_counted_afterwards(empty: Engine) -> None:
+    """A pool with promises from long ago, until a midnight, given back, and for months; and a reservation with a line, which stays."""
+    long_ago, midnight = datetime(1969, 12, 31, 22, 30, tzinfo=UTC), datetime(2027, 3, 1, tzinfo=UTC)
+    summer = datetime(2027, 6, 1, 7, 15, tzinfo=UTC)
+    with empty.begin() as connection:
+        command.upgrade(configuration(connection), "0002")
+        for identifier in ("it", "pool_1", "ra_1"):
+            _write(connection, "documents", {"identifier": identifier, "kind": identifier, "number": 1, "revision": 1, "body": "{}"})
+        _write(
+            connection, "item_types", {"identifier": "it", "number": 1, "code": "C", "name": "Cable", "kind": "fungible", "is_active": True}
+        )
+        _write(connection, "stock_pools", {"identifier": "pool_1", "number": 1, "item_type": "it", "quantity_total": 99, "is_active": True})
+        reservation = {"identifier": "ra_1", "number": 1, "status": "approved", "priority": "low", "requester": "al"}
+        _write(connection, "rent_actions", {**reservation, "start_time": long_ago, "end_time": midnight})
+        line = {"rent_action": "ra_1", "line": "line-1", "item_kind": "item_type", "item": "it", "requested_quantity": 3}
+        _write(connection, "rent_action_items", line)
+        _promise(connection, 1, "allocated", 4, long_ago, summer)
+        _promise(connection, 2, "in_use", 5, long_ago, midnight)
+        _promise(connection, 3, "returned", 6, long_ago, summer)
+        _promise(connection, 4, "allocated", 2, midnight, summer)
+    migrate(empty)
+    with Ledger(empty).read() as uow:
+        assert uow.counters.differing(["pool_1"]) == []
+        [pool] = uow.capacity.pools({"it": Window(midnight - timedelta(hours=1), summer)}, long_ago)["it"]
+        assert (pool.reserved, pool.peak) == (11, 9)
+        assert [one.identifier for one in uow.index.page("rent_actions", [("identifier", "has a line for", "it")], None, 9)] == ["ra_1"]
+
+
+def _write(connection: Connection, table: str, row: dict[str, Any]) -> None:
+    """A row as it was written before the table had the columns of today."""
+    statement = f"INSERT INTO {table} ({', '.join(row)}) VALUES ({', '.join(f':{name}' for name in row)})"
+    instants = [bindparam(name, type_=tables.Instant) for name, value in row.items() if isinstance(value, datetime)]
+    connection.execute(text(statement).bindparams(*instants), row)
+
+
+def _promise(connection: Connection, number: int, status: str, quantity: int, start: datetime, end: datetime) -> None:
+    window = {"allocated_from": start, "allocated_to": end, "blocked_from": start, "blocked_to": end}
+    row = {"number": number, "rent_action": "ra_1", "line": "line-1", "item_type": "it", "stock_pool": "pool_1"}
+    _write(connection, "allocations", {**row, "quantity": quantity, "status": status, **window})

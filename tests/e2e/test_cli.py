@@ -11,6 +11,8 @@ from ld_server.cli import COMMANDS, REFUSALS, main
 from ld_server.cli.deployment import settings_of
 from ld_server.cli.upkeep import renamed
 from ld_server.domain.errors import StoreUnavailable
+from relational.unit_of_work import open_ledger
+from tests.contract.rows import add_pool, allocation, stage
 
 
 @pytest.fixture(autouse=True)
@@ -70,6 +72,24 @@ def test_the_index_is_rebuilt(capsys):
     run("migrate")
     assert run("rebuild", "index") == 0
     assert "indexed 0 documents" in capsys.readouterr().out
+
+
+def test_counters_that_are_wrong_are_named_and_counted_again(capsys, tmp_path):
+    run("migrate")
+    ledger = open_ledger(f"sqlite:///{tmp_path}/data/ledger.db")
+    stage(ledger, assets=0)
+    with ledger.write() as uow:
+        uow.allocations.add([allocation(1, None, stock_pool=add_pool(uow, "pool_1"), quantity=4)])
+    with ledger.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE counters SET started = 3 WHERE started = 4")
+    ledger.close()
+    capsys.readouterr()
+    run("check")
+    assert "BAD  counters     1 stock pools are counted wrong (pool_1)" in capsys.readouterr().out
+    assert run("rebuild", "counters") == 0
+    assert "counted the promises of 1 stock pools" in capsys.readouterr().out
+    run("check")
+    assert "ok   counters     are what the allocations add up to" in capsys.readouterr().out
 
 
 def test_check_says_what_cannot_be_reached(capsys, monkeypatch):

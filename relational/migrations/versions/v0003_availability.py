@@ -1,4 +1,4 @@
-"""Availability: reservations that want units as soon as possible, places, and periods in which a unit cannot be had."""
+"""Availability: reservations that want units as soon as possible, places, periods in which a unit cannot be had, and counters."""
 
 from typing import Any
 
@@ -19,6 +19,7 @@ def upgrade() -> None:
     _unavailabilities()
     _allocations()
     _told()
+    _counters()
 
 
 def _added() -> tuple[sa.Column[Any], ...]:
@@ -137,3 +138,71 @@ def _told() -> None:
         sa.PrimaryKeyConstraint("event", "subject", "cause", name="things_are_told_once"),
     )
     op.create_index("told_by_cause", "told", ["event", "cause"])
+
+
+def _counters() -> None:
+    op.create_table(
+        "counters",
+        sa.Column("stock_pool", sa.Text(), nullable=False),
+        sa.Column("span", sa.Integer(), nullable=False),
+        sa.Column("bucket", sa.BigInteger(), nullable=False),
+        sa.Column("opening", sa.BigInteger(), nullable=False),
+        sa.Column("started", sa.BigInteger(), nullable=False),
+        sa.Column("ended", sa.BigInteger(), nullable=False),
+        sa.Column("rise", sa.BigInteger(), nullable=False),
+        sa.Column("fall", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint("started >= 0 AND ended >= 0", name="counters_count"),
+        sa.ForeignKeyConstraint(["stock_pool"], ["documents.identifier"], name="counter_of_a_stock_pool"),
+        sa.PrimaryKeyConstraint("stock_pool", "span", "bucket", name="counters_stand_once_in_a_bucket"),
+        sqlite_with_rowid=False,
+    )
+    engine = op.get_bind().dialect.name
+    op.execute(HOURS.format(hour=HOUR[engine], second=SECOND[engine]))
+    for span, ratio in ((86_400, 24), (2_764_800, 32)):
+        op.execute(LONGER.format(span=span, shorter=span // ratio, ratio=ratio))
+
+
+# --- what is there already --------------------------------------------------------------------------------------------
+
+HOUR = {
+    "postgresql": "CAST(floor(extract(epoch FROM at) / 3600) AS bigint)",
+    "sqlite": "((at - ((at % 3600000000) + 3600000000) % 3600000000) / 3600000000)",
+}
+SECOND = {
+    "postgresql": "extract(epoch FROM at) = hour * 3600",
+    "sqlite": "at = hour * 3600000000",
+}
+"""The hour of an instant, counted from 1970; whether the instant is the first of its hour."""
+
+HOURS = """
+INSERT INTO counters (stock_pool, span, bucket, opening, started, ended, rise, fall)
+SELECT stock_pool, 3600, hour, sum(CASE WHEN is_first THEN change ELSE 0 END), sum(started), sum(ended),
+    CASE WHEN count(*) FILTER (WHERE is_first) = 0 AND max(height) < 0 THEN 0 ELSE max(height) END,
+    CASE WHEN count(*) FILTER (WHERE is_first) = 0 AND min(height) > 0 THEN 0 ELSE min(height) END
+FROM (
+    SELECT stock_pool, hour, started, ended, started - ended AS change, {second} AS is_first,
+        sum(started - ended) OVER (PARTITION BY stock_pool, hour ORDER BY at) AS height
+    FROM (
+        SELECT stock_pool, {hour} AS hour, at, sum(started) AS started, sum(ended) AS ended FROM (
+            SELECT stock_pool, blocked_from AS at, quantity AS started, 0 AS ended FROM allocations
+            WHERE stock_pool IS NOT NULL AND status IN ('allocated', 'in_use')
+            UNION ALL
+            SELECT stock_pool, blocked_to, 0, quantity FROM allocations
+            WHERE stock_pool IS NOT NULL AND status IN ('allocated', 'in_use')
+        ) AS changes GROUP BY stock_pool, at
+    ) AS instants
+) AS running GROUP BY stock_pool, hour
+"""
+
+LONGER = """
+INSERT INTO counters (stock_pool, span, bucket, opening, started, ended, rise, fall)
+SELECT stock_pool, {span}, longer, sum(CASE WHEN bucket = longer * {ratio} THEN opening ELSE 0 END), sum(started), sum(ended),
+    CASE WHEN min(bucket) > longer * {ratio} AND max(before + rise) < 0 THEN 0 ELSE max(before + rise) END,
+    CASE WHEN min(bucket) > longer * {ratio} AND min(before + fall) > 0 THEN 0 ELSE min(before + fall) END
+FROM (
+    SELECT placed.*, sum(started - ended) OVER (PARTITION BY stock_pool, longer ORDER BY bucket) - (started - ended) AS before
+    FROM (
+        SELECT counters.*, (bucket - ((bucket % {ratio}) + {ratio}) % {ratio}) / {ratio} AS longer FROM counters WHERE span = {shorter}
+    ) AS placed
+) AS running GROUP BY stock_pool, longer
+"""
