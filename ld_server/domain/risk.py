@@ -63,12 +63,16 @@ def _written(moment: datetime) -> str:
     return moment.isoformat().replace("+00:00", "Z")
 
 
+def _is(danger: Danger) -> str:
+    return f"the unit {danger.source} is" if danger.source.startswith("asset_") else f"units of {danger.source} are"
+
+
 _SENTENCES: Mapping[Reason, Callable[[Danger], str]] = {
     Reason.OUT_OF_SERVICE: lambda one: f"the status of {one.source} is {one.said}",
-    Reason.UNAVAILABLE: lambda one: f"{one.source} is unavailable{_during(one)}{f' ({one.said})' if one.said else ''}",
-    Reason.OVERDUE: lambda one: f"{one.source} is still out with {one.holder}",
+    Reason.UNAVAILABLE: lambda one: f"{_is(one)} unavailable{_during(one)}{f' ({one.said})' if one.said else ''}",
+    Reason.OVERDUE: lambda one: f"{_is(one)} still out with {one.holder}",
     Reason.OVER_PROMISED: lambda one: f"more units of {one.source} are promised or out at once than there are{_during(one)}",
-    Reason.PROMISED: lambda one: f"{one.source} is promised to {one.holder or 'others'}{_during(one)}",
+    Reason.PROMISED: lambda one: f"{_is(one)} promised to {one.holder or 'others'}{_during(one)}",
     Reason.WINDOW_OVER: lambda one: f"the time for which {one.source} was promised is over",
     Reason.MISSING: lambda one: f"there are not enough units of {one.source}",
 }

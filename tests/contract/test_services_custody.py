@@ -134,7 +134,7 @@ def test_a_unit_that_is_still_out_with_somebody_else_cannot_go_out(fleet: Fleet)
     fleet.check_out(first, at=START)
     refusal = refused(partial(fleet.check_out, second, at=END))
     assert [(one["reasonCode"], one["heldBy"][0]["identifier"]) for one in refusal.members["allocations"]] == [("overdue", first)]
-    assert "asset_1 is still out with ra_1" in refusal.detail
+    assert "the unit asset_1 is still out with ra_1" in refusal.detail
     fleet.take_back(first, at=END + HOUR)
     assert tags(fleet.check_out(second, at=END + HOUR), "in_use") == ["TN-1"]
 

@@ -23,13 +23,13 @@ def test_every_danger_can_be_told(reason: Reason) -> None:
     ("reason", "circumstances", "sentence"),
     [
         (Reason.OUT_OF_SERVICE, {"said": "maintenance"}, "the status of asset_7 is maintenance"),
-        (Reason.OVERDUE, {"holder": "ra_2", "since": MONDAY}, "asset_7 is still out with ra_2"),
+        (Reason.OVERDUE, {"holder": "ra_2", "since": MONDAY}, "the unit asset_7 is still out with ra_2"),
         (
             Reason.UNAVAILABLE,
             {"said": "inspection", "since": MONDAY, "until": FRIDAY},
-            "asset_7 is unavailable from 2027-03-01T08:00:00Z until 2027-03-05T08:00:00Z (inspection)",
+            "the unit asset_7 is unavailable from 2027-03-01T08:00:00Z until 2027-03-05T08:00:00Z (inspection)",
         ),
-        (Reason.UNAVAILABLE, {"since": MONDAY}, "asset_7 is unavailable from 2027-03-01T08:00:00Z"),
+        (Reason.UNAVAILABLE, {"since": MONDAY}, "the unit asset_7 is unavailable from 2027-03-01T08:00:00Z"),
     ],
 )
 def test_a_danger_says_what_is_known(reason: Reason, circumstances: dict[str, object], sentence: str) -> None:
