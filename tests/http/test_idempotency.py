@@ -1,10 +1,13 @@
 """Idempotency-Key: a repeated POST has one effect and one answer."""
 
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import orjson
 import pytest
 
 from ld_server import services
@@ -120,3 +123,49 @@ def test_many_at_once_make_one(site: Site) -> None:
     assert {answer.status_code for answer in answers} == {201}
     assert len({answer.content for answer in answers}) == 1
     assert site.get(ITEM_TYPES).json["totalItems"] == 1
+
+
+# --- a real process that dies -----------------------------------------------------------------------------------------
+
+DYING = """
+import os, sys
+from pathlib import Path
+from falcon import testing
+from ld_server.bootstrap import build
+from ld_server.http.app import create_app
+from ld_server.settings import Settings
+from relational.documents import Documents
+
+directory, database_url, key, when = sys.argv[1:]
+parts = build(Settings(data_dir=Path(directory), database_url=database_url, sparql_url="memory:"))
+app = create_app(parts)
+
+class Death:
+    def process_response(self, *_everything):
+        os._exit(9)
+
+if when == "after the commit":
+    app.add_middleware(Death())
+else:
+    Documents.tally = lambda _self: os._exit(9)  # the last that a transaction does before it commits
+
+headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json", "Idempotency-Key": "k-1"}
+testing.TestClient(app).simulate_post("/v1/catalog/item-types", headers=headers, body=sys.stdin.read())
+"""
+"""A server that posts to itself, and dies on the way as from a blow: nothing is closed, nothing is answered."""
+
+
+@pytest.mark.parametrize("when", ["after the commit", "before the commit"])
+def test_who_got_no_answer_because_the_server_died_asks_again_and_it_happens_once(either_site: Site, when: str) -> None:
+    settings, body = either_site.parts.settings, factories.item_type()
+    arguments = [str(settings.data_dir), settings.database_url, either_site.keys["admin"], when]
+    dead = subprocess.run(
+        [sys.executable, "-c", DYING, *arguments], input=orjson.dumps(body).decode(), text=True, timeout=60, capture_output=True
+    )
+    assert dead.returncode == 9, dead.stderr
+    has_happened = when == "after the commit"
+    assert either_site.written()["itemType"] == has_happened
+    answer = either_site.post(ITEM_TYPES, body, Idempotency_Key="k-1")
+    assert (answer.status_code, answer.headers.get("idempotency-replayed")) == (201, "true" if has_happened else None)
+    assert either_site.written()["itemType"] == 1
+    assert either_site.get(f"{ITEM_TYPES}/{answer.json['identifier']}").json == answer.json

@@ -8,6 +8,7 @@ from ld_server.domain.scopes import Scope
 from ld_server.http.app import PUBLIC, ROUTES, Route
 from ld_server.http.authentication import ANY
 from ld_server.resources import KINDS
+from ld_server.resources.kind import Kind
 from tests.http.conftest import Site, problem
 
 STEP_SCOPES = {"submit": Scope.PLANNER, "approve": Scope.APPROVER, "reject": Scope.APPROVER, "cancel": Scope.APPROVER}
@@ -96,6 +97,12 @@ def test_a_method_that_a_route_does_not_take_is_named_with_those_it_takes(site: 
     found = problem(answer, "method-not-allowed", 405)
     assert found["allowed"] == answer.headers["allow"].split(", ")
     assert method in found["detail"]
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.name)
+def test_nothing_is_deleted(site: Site, kind: Kind) -> None:
+    for path in (kind.path, f"{kind.path}/{kind.prefix}_1"):
+        assert "DELETE" not in problem(site.ask("DELETE", path), "method-not-allowed", 405)["allowed"]
 
 
 @pytest.mark.parametrize("method", ["get", "BREW", "WEBSOCKET", "G ET", ""])
