@@ -13,6 +13,7 @@ from ld_server.http import links
 from ld_server.http.authentication import ANY, Authentication, Needed
 from ld_server.http.conversation import Conversation
 from ld_server.http.endpoints import description, discovery
+from ld_server.http.endpoints.availability import FREE_UNITS, QUESTIONS, Answers, FreeUnits
 from ld_server.http.endpoints.custody import Conflicts, Custody
 from ld_server.http.endpoints.health import Live, Ready
 from ld_server.http.endpoints.looks import Looks
@@ -58,6 +59,8 @@ ROUTES: tuple[Route, ...] = (
     ),
     *(Route(f"{kind.path}/{{identifier}}/revisions", partial(Revisions, kind=kind), {"GET": ANY}) for kind in KINDS.values()),
     *(Route(f"{kind.path}/{{identifier}}/revisions/{{number}}", partial(PastState, kind=kind), {"GET": ANY}) for kind in KINDS.values()),
+    *(Route(path, partial(Answers, question=question, path=path), {"GET": ANY}) for path, question in QUESTIONS.items()),
+    Route(FREE_UNITS, FreeUnits, {"GET": ANY}),
     Route("/v1/rent-actions/{identifier}/submit", partial(ReservationStep, step=Step.SUBMIT), {"POST": Scope.PLANNER}),
     Route("/v1/rent-actions/{identifier}/approve", partial(ReservationStep, step=Step.APPROVE), {"POST": Scope.APPROVER}),
     Route("/v1/rent-actions/{identifier}/reject", partial(ReservationStep, step=Step.REJECT), {"POST": Scope.APPROVER}),

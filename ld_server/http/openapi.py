@@ -9,6 +9,7 @@ from typing import Any
 from ld_server.domain.errors import Refusal, ShapeViolation, Stale
 from ld_server.domain.risk import REASONS, Reason
 from ld_server.domain.scopes import MEANINGS
+from ld_server.http.answers import AVAILABILITY
 from ld_server.http.authentication import ANY, BROWSABLE, Needed
 from ld_server.http.body import PATCHABLE, READABLE
 from ld_server.http.endpoints.discovery import OPEN_TO_ALL, PREFLIGHT
@@ -149,6 +150,7 @@ CONFLICT: Json = {
 
 SCHEMAS: Json = {
     "Conflict": CONFLICT,
+    **AVAILABILITY,
     "Revision": REVISION,
     "Reference": REFERENCE,
     "ReferenceToSend": REFERENCE_TO_SEND,
@@ -283,7 +285,7 @@ def _written(parameter: Parameter) -> Json:
     return {
         "name": parameter.name,
         "in": parameter.where,
-        "required": parameter.where == "path",
+        "required": parameter.is_required or parameter.where == "path",
         "description": parameter.description,
         "schema": parameter.schema,
     }

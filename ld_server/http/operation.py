@@ -17,6 +17,7 @@ class Parameter:
     where: str
     description: str
     schema: Json = field(default_factory=lambda: {"type": "string"})
+    is_required: bool = False
 
 
 @dataclass(frozen=True)

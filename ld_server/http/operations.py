@@ -17,6 +17,8 @@ from ld_server.domain.status import TRANSITIONS, Step
 from ld_server.http.authentication import Needed
 from ld_server.http.body import JSON_PATCH, PATCHABLE, READABLE, STEP_READABLE, Known
 from ld_server.http.endpoints import description, discovery, sparql
+from ld_server.http.endpoints.availability import FILTERS as ASKED_OF_AVAILABILITY
+from ld_server.http.endpoints.availability import FREE_UNITS_KNOWN, MOST_WANTED, Answers, FreeUnits, Question, length, quantity
 from ld_server.http.endpoints.custody import HANDINGS, Conflicts, Custody
 from ld_server.http.endpoints.discovery import OPEN_TO_ALL
 from ld_server.http.endpoints.health import Live, Ready
@@ -112,6 +114,8 @@ def _sorted(kind: Kind) -> Manner:
 FILTER_SCHEMAS: Mapping[Callable[[str], Any], Json] = {
     instant: {"type": "string", "format": "date-time"},
     boolean: {"type": "boolean"},
+    quantity: {"type": "integer", "minimum": 1, "maximum": MOST_WANTED, "default": 1},
+    length: {"type": "string", "format": "duration"},
 }
 """How the text of a filter is read → what it looks like."""
 
@@ -391,6 +395,36 @@ def _sparql(name: str, summary: str, manners: tuple[Manner, ...], others: Mappin
     return Operation(name, "SPARQL", summary, (answer,), (*manners, ASKED, QUERIED, NEGOTIATED))
 
 
+def _answered(route: Route) -> Operation:
+    question: Question = route.bound["question"]
+    answer = Answer(200, "The answer, as it is at this moment.", _offered(READ_OFFERS, _ref(question.schema)))
+    return Operation(
+        name=question.name,
+        group="availability",
+        summary=question.summary,
+        answers=(answer,),
+        manners=(_asking(question.known, question.required), NAMED, QUERIED, _formatted(READ_OFFERS)),
+    )
+
+
+def _free_units(_route: Route) -> Operation:
+    page = Answer(200, "A page of the free units.", _offered(COLLECTION_OFFERS, collection_of(_ref("Reference"))), ("ETag",))
+    return Operation(
+        name="listFreeUnits",
+        group="availability",
+        summary="The units that are free in a window, what fits best first",
+        answers=(page, NOT_MODIFIED),
+        manners=(_asking(FREE_UNITS_KNOWN, FREE_UNITS_KNOWN[:3]), NAMED, PAGED, _formatted(COLLECTION_OFFERS), CONDITIONAL),
+        returns="Collection",
+    )
+
+
+def _asking(known: Iterable[str], required: Iterable[str]) -> Manner:
+    """The parameters of a question about availability."""
+    parameters = _filters({name: ASKED_OF_AVAILABILITY[name] for name in known}).parameters
+    return Manner(tuple(replace(one, is_required=one.name in required) for one in parameters))
+
+
 TEXTS: Json = {"type": "array", "items": {"type": "string"}}
 ASKED = Manner((LENIENT,), (errors.QueryRefused, errors.QueryLimitExceeded, errors.StoreUnavailable))
 
@@ -457,6 +491,8 @@ DESCRIPTIONS: Mapping[tuple[Any, str], Describe] = {
     (Allocations, "GET"): _allocations,
     (Custody, "POST"): _handed_over,
     (Conflicts, "GET"): _conflicts,
+    (Answers, "GET"): _answered,
+    (FreeUnits, "GET"): _free_units,
     (Sparql, "GET"): _queried,
     (Sparql, "POST"): _queried_by_post,
     (Live, "GET"): _live,

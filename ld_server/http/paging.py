@@ -134,11 +134,12 @@ def _decoded_bytes(text: str) -> bytes:
 def conditions(parameters: Mapping[str, str], filters: Mapping[str, Filter], now: datetime) -> list[tuple[str, str, Any]]:
     """Column, operator and value for every filter that is given. Raises InvalidParameter for a value that it does not take."""
     given = ((name, text, filters[name]) for name, text in parameters.items() if name in filters)
-    compared = ((one, _value(name, text, one)) for name, text, one in given)
+    compared = ((one, value_of(name, text, one)) for name, text, one in given)
     return [(one.column, one.operator, (value, now) if one.is_timed else value) for one, value in compared]
 
 
-def _value(name: str, text: str, one: Filter) -> Any:
+def value_of(name: str, text: str, one: Filter) -> Any:
+    """What the text of a parameter means. Raises InvalidParameter for a value that it does not take."""
     if one.allowed and text not in one.allowed:
         raise InvalidParameter(f"{name} must be one of {', '.join(one.allowed)}, not {text!r}.", parameter=name, allowed=list(one.allowed))
     try:

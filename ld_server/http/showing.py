@@ -16,7 +16,7 @@ import orjson
 from ld_server.http import csv
 from ld_server.http.execution import CACHE_CONTROL
 from ld_server.http.negotiation import COLLECTION_OFFERS, CSV, FORMAT, HTML, READ_OFFERS, Choice, Wanted, choose, not_acceptable
-from ld_server.http.pages.pages import PAGE_HEADERS, Pages
+from ld_server.http.pages.pages import PAGE_HEADERS, RESOURCE_SYNTAXES, Pages
 from ld_server.http.paging import CollectionPage
 from ld_server.http.parameters import query_parameters
 from ld_server.http.preconditions import content_tag, entity_tag, not_modified
@@ -124,6 +124,19 @@ def show_page(
         return
     resp.content_type = choice.content_type
     resp.data = content
+
+
+def show_answer(req: falcon.Request, resp: falcon.Response, document: Mapping[str, Any], parts: Parts) -> None:
+    """Answers with what was found out just now, which has an `@id`. Nobody keeps it: it may be otherwise at once. Raises NotAcceptable."""
+    choice = chosen(req, READ_OFFERS)
+    say_how_to_keep(resp, "no-store")
+    resp.set_headers(HEADERS.get(choice.media_type, {}))
+    resp.content_type = choice.content_type
+    iri, body = str(document["@id"]), orjson.dumps(document).decode()
+    if isinstance(choice, Wanted):
+        resp.data = represent(body, choice.form, iri, parts.contexts, choice.profile)
+    else:
+        resp.data = pages_of(parts).published("answer", iri, body, "", RESOURCE_SYNTAXES).encode()
 
 
 def say_how_to_keep(resp: falcon.Response, cache_control: str = CACHE_CONTROL) -> None:

@@ -1,5 +1,6 @@
 """What there is to know about a kind of resource; each module beside this one fills in one Kind."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -131,7 +132,7 @@ def identifier_of(prefix: str) -> Callable[[str], str]:
 
     def read(text: str) -> str:
         identifier = text.rsplit("/", 1)[-1]
-        if not identifier.removeprefix(f"{prefix}_").isdecimal():
+        if not re.fullmatch(rf"{prefix}_[1-9][0-9]{{0,17}}", identifier):
             raise ValueError(f"write an identifier such as {prefix}_7")
         return identifier
 

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from itertools import groupby, pairwise
 from operator import attrgetter
-from typing import Any
 
 import orjson
 
 from ld_server.domain import capacity, kits
 from ld_server.domain.allocation import Supply
 from ld_server.domain.capacity import Capacity, Rule, Stock
+from ld_server.domain.commands import Document
 from ld_server.domain.duration import seconds
 from ld_server.domain.openings import (
     DAY,
@@ -35,7 +35,8 @@ from ld_server.domain.status import ItemKind
 from ld_server.domain.window import Turnaround, Window, earlier, later
 from ld_server.resources.kit_template import KIT_TEMPLATE
 from ld_server.services.occasion import Occasion
-from relational.capacity import PoolState
+from relational.allocations import AssetUnit
+from relational.capacity import Block, PoolState
 from relational.unit_of_work import UnitOfWork
 
 
@@ -68,11 +69,15 @@ class Terms:
 
 def terms(uow: UnitOfWork, item_types: Iterable[str], default_rule: Rule = Rule.OVERLAP) -> dict[str, Terms]:
     """The terms of item types, all of which exist."""
-    heads = uow.documents.heads(item_types)
-    return {identifier: _terms(orjson.loads(head.body), default_rule) for identifier, head in heads.items()}
+    return {identifier: _terms(document, default_rule) for identifier, document in documents(uow, item_types).items()}
 
 
-def _terms(item_type: Mapping[str, Any], default_rule: Rule) -> Terms:
+def documents(uow: UnitOfWork, identifiers: Iterable[str]) -> dict[str, Document]:
+    """Those of these resources that exist."""
+    return {identifier: orjson.loads(head.body) for identifier, head in uow.documents.heads(identifiers).items()}
+
+
+def _terms(item_type: Document, default_rule: Rule) -> Terms:
     lengths = (timedelta(seconds=seconds(item_type.get(key, "PT0S"))) for key in ("turnaroundBefore", "turnaroundAfter"))
     rule = Rule(item_type.get("capacityRule", default_rule))
     return Terms(item_type["kind"] == ItemKind.SERIALIZED, Turnaround(*lengths), rule)
@@ -89,27 +94,45 @@ def blocked(uow: UnitOfWork, item_types: Iterable[str], window: Window) -> dict[
 def expanded(uow: UnitOfWork, items: Iterable[str]) -> dict[str, Mapping[str, int]]:
     """Item type or kit template → item type → how many of it belong to one, whatever kits are in the kit. All of them exist."""
     every = list(items)
-    composition = _composition(uow, every)
+    composition = _composition(_kit_templates(uow, every))
     return {item: kits.expanded(item, composition) for item in every}
 
 
-def _composition(uow: UnitOfWork, items: Iterable[str]) -> kits.Composition:
-    """What these kits and all kits inside them consist of; one statement for each level of kits in kits."""
-    found: dict[str, dict[str, int]] = {}
+def _kit_templates(uow: UnitOfWork, items: Iterable[str]) -> dict[str, Document]:
+    """These kits and all kits inside them; one statement for each level of kits in kits."""
+    found: dict[str, Document] = {}
     ahead = _kits(items)
     while ahead:
-        level = {identifier: _parts(orjson.loads(head.body)) for identifier, head in uow.documents.heads(ahead).items()}
+        level = documents(uow, ahead)
         found |= level
-        ahead = _kits(part for parts in level.values() for part in parts) - found.keys()
+        ahead = _kits(part for parts in _composition(level).values() for part in parts) - found.keys()
     return found
+
+
+def _composition(kit_templates: Mapping[str, Document]) -> kits.Composition:
+    return {identifier: _parts(document) for identifier, document in kit_templates.items()}
 
 
 def _kits(items: Iterable[str]) -> set[str]:
     return {item for item in items if item.startswith(f"{KIT_TEMPLATE.prefix}_")}
 
 
-def _parts(kit: Mapping[str, Any]) -> dict[str, int]:
+def _parts(kit: Document) -> dict[str, int]:
     return {one["itemType"]["identifier"]: one["quantityPerKit"] for one in kit["kitComponents"]}
+
+
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """A kit template with everything in it: all kit templates, itself the first, and the item types with how many belong to one kit."""
+
+    kit_templates: Mapping[str, Document]
+    parts: Mapping[str, int]
+
+
+def composed(uow: UnitOfWork, kit: str) -> Composed | None:
+    """What a kit is put together from, or None where there is no such kit."""
+    found = _kit_templates(uow, [kit])
+    return Composed(found, kits.expanded(kit, _composition(found))) if kit in found else None
 
 
 # --- how many ---------------------------------------------------------------------------------------------------------
@@ -128,6 +151,22 @@ def _capacities(uow: UnitOfWork, windows: Mapping[str, Window], known: Mapping[s
     stock = {item: capacity.of_stocks(map(_stock, states), known[item].rule) for item, states in pools.items()}
     nothing = {item: capacity.of_stocks((), known[item].rule) for item in windows}
     return {**nothing, **units, **stock}
+
+
+@dataclass(frozen=True, slots=True)
+class Supplied:
+    """An item type, and what a window leaves of it."""
+
+    item_type: Document
+    capacity: Capacity
+
+
+def supplied(uow: UnitOfWork, item_types: Iterable[str], window: Window, given: Circumstances) -> dict[str, Supplied]:
+    """Those of the item types that exist, each with what a reservation window leaves of it."""
+    every = documents(uow, item_types)
+    known = {item: _terms(document, given.default_rule) for item, document in every.items()}
+    found = _capacities(uow, {item: one.turnaround.around(window) for item, one in known.items()}, known, given)
+    return {item: Supplied(document, found[item]) for item, document in every.items()}
 
 
 def _by_kind(windows: Mapping[str, Window], known: Mapping[str, Terms]) -> tuple[dict[str, Window], dict[str, Window]]:
@@ -178,6 +217,21 @@ def _left(pools: Iterable[PoolState], rule: Rule) -> Iterator[Placed]:
         left = _stock(pool).left(rule)
         if left:
             yield Placed(Supply(pool.identifier, pool.label, left), pool.location)
+
+
+def free_units(uow: UnitOfWork, item_type: Document, window: Window, given: Circumstances) -> list[AssetUnit]:
+    """Every unit of an item type that is free in a reservation window, the one that fits best first."""
+    blocked_window = _terms(item_type, given.default_rule).turnaround.around(window)
+    identifier = item_type["identifier"]
+    state = uow.capacity.assets({identifier: blocked_window}, given.now, given.location)[identifier]
+    return uow.capacity.free_assets(identifier, blocked_window, given.now, state.total - state.busy, given.location)
+
+
+def blocks_of(uow: UnitOfWork, asset: Document, window: Window, given: Circumstances) -> list[Block]:
+    """What keeps a unit from being had in a reservation window, in order; nothing is told of a unit that is out of service altogether."""
+    item_type = asset["isVariantOf"]["identifier"]
+    around = blocked(uow, [item_type], window)[item_type]
+    return uow.capacity.blocks(item_type, around, given.now, asset=asset["identifier"])
 
 
 # --- when -------------------------------------------------------------------------------------------------------------

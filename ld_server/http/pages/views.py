@@ -45,6 +45,12 @@ def _plain(document: Any, gallery: Gallery) -> Told:
     return {"title": document.get("title", ""), "fields": fields}
 
 
+def _answer(document: Any, gallery: Gallery) -> Told:
+    """Field by field, under the name of what was asked."""
+    fields = [one for one in gallery.fields(document) if one.value]
+    return {"title": words.label(str(document["@type"])), "fields": fields}
+
+
 def _source(_document: Any, _gallery: Gallery) -> Told:
     """As it is written."""
     return {}
@@ -121,6 +127,7 @@ VIEWS: Mapping[str, Callable[[Any, Gallery], Told]] = {
     "entry": _entry,
     "listing": _listing,
     "plain": _plain,
+    "answer": _answer,
     "source": _source,
     "sparql": _source,
     "vocabulary": _vocabulary,
