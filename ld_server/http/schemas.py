@@ -3,7 +3,7 @@ JSON Schemas (2020-12) of what is sent and of what is answered, derived: the sha
 context what they are called, its frame what only the server says and how else a thing may be written.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
@@ -90,7 +90,7 @@ class KindSchemas:
             "description": f"{self._shape.description} Statements in other vocabularies may be added and are kept.",
             "type": "object",
             **self._required(self._writable),
-            "properties": self._requested(),
+            "properties": {**self._requested(), **{key: _one_of(values) for key, values in self.kind.at_first.items()}},
         }
 
     def changes(self) -> Json:
@@ -296,6 +296,10 @@ def _example_literal(one: Property) -> Any:
 
 def _sentence(text: str) -> str:
     return f"{text}." if text else ""
+
+
+def _one_of(values: Sequence[str]) -> Json:
+    return {"enum": list(values), "description": f"At first one of {', '.join(values)}."}
 
 
 REFERENCE: Json = {

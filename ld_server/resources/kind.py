@@ -78,8 +78,8 @@ class Kind:
     `columns` are the keys that people see in a list, where the first of `keys` are not the ones they look for.
 
     `to_change(identifier, document, expected)` makes the command that gives it another state. `fixed`: keys that a patch must not
-    change, besides what the frame says to be managed, and why. `arrange_patched(before, after)` has the last word of the kind on a
-    patched document before it is taken in.
+    change, besides what the frame says to be managed, and why. `at_first`: the values that a key may have in a new resource, where the
+    shape allows more. `arrange_patched(before, after)` has the last word of the kind on a patched document before it is taken in.
     """
 
     name: str
@@ -98,6 +98,7 @@ class Kind:
     sorts: Mapping[str, Sort] = field(default_factory=dict)
     to_change: Callable[[str, Document, frozenset[int]], Any] = ChangeCatalogEntry
     fixed: Mapping[str, str] = field(default_factory=dict)
+    at_first: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     arrange_patched: Callable[[Document, Document], Arranged] = as_patched
 
 

@@ -109,10 +109,14 @@ def _name_lines(draft: Draft) -> None:
         draft.remove(line, vocab.ALLOCATED_QUANTITY)
 
 
+AT_FIRST = ("draft", "pending")
+"""What a new reservation may be; the rest is reached by its steps."""
+
+
 def to_create(document: Document) -> CreateReservation:
     """The command that makes this reservation. Raises ShapeViolation for a status that only a step can give."""
     status = document.get("status", "pending")
-    if status not in ("draft", "pending"):
+    if status not in AT_FIRST:
         refuse("/status", vocab.STATUS, status, "status of a new reservation is draft or pending; the rest is reached by its steps")
     return CreateReservation(document)
 
@@ -202,6 +206,7 @@ RENT_ACTION = Kind(
         "updatedAt": Sort("updated_at", instant),
     },
     to_change=ChangeReservation,
+    at_first={"status": AT_FIRST},
     fixed={"status": "status is changed by the steps of the reservation, such as submit and cancel"},
     arrange_patched=arrange_lines,
 )  # fmt: skip

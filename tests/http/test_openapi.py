@@ -7,6 +7,7 @@ import pytest
 from openapi_spec_validator import validate
 
 from ld_server.domain.scopes import MEANINGS, Scope
+from ld_server.domain.status import Status
 from ld_server.http.app import ROUTES
 from ld_server.http.authentication import ANY
 from ld_server.http.body import PATCHABLE, READABLE, STEP_READABLE
@@ -170,6 +171,21 @@ def test_what_lacks_something_required_is_refused_by_schema_and_server_alike(des
         with pytest.raises(AssertionError):
             description.validate(body["schema"], lacking)
         assert site.post(kind.path, lacking).status_code in (400, 422), key
+
+
+def test_a_new_reservation_may_be_what_schema_and_server_say_alike(description: Description, site: Site) -> None:
+    kind = KINDS["rentAction"]
+    body = description.operations["POST", kind.path]["requestBody"]["content"]["application/json"]
+    _make_what_it_refers_to(site, kind)
+    for status in Status:
+        example = {**body["examples"]["required"]["value"], "status": status}
+        answer = site.post(kind.path, example)
+        assert answer.status_code == (201 if status in kind.at_first["status"] else 422)
+        if answer.status_code == 201:
+            description.validate(body["schema"], example)
+        else:
+            with pytest.raises(AssertionError):
+                description.validate(body["schema"], example)
 
 
 def test_it_is_small_enough_and_the_same_each_time(site: Site) -> None:
