@@ -6,7 +6,7 @@ decided here and nowhere else: by the type of the event and the filter.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ld_server.domain import filters, signing
@@ -197,7 +197,8 @@ def _read_action(value: Any, pointer: str) -> Action:
 # --- reading ----------------------------------------------------------------------------------------------------------
 
 
-def _event_type(value: Any, pointer: str) -> str:
+def read_event_type(value: Any, pointer: str) -> str:
+    """A type of event, or a pattern of types. Raises Wrong where there is none like it."""
     pattern: str = text()(value, pointer)
     if not types_like(pattern):
         raise wrong(pointer, value, f"{name_of(pointer)}: no event is of type {pattern!r}{nearest(pattern, tuple(EVENTS))}")
@@ -209,7 +210,7 @@ _MEMBERS: Mapping[str, Member] = {
     "description": Member(text(LONGEST_TEXT)),
     "enabled": Member(boolean, default=True),
     "source": Member(choice(*SOURCES), default="event"),
-    "eventTypes": Member(several(_event_type, 100), default=()),
+    "eventTypes": Member(several(read_event_type, 100), default=()),
     "filter": Member(read_filter, default=()),
     "schedule": Member(read_schedule),
     "jobType": Member(choice(*JOB_TYPES)),
@@ -272,3 +273,8 @@ def written(trigger: Trigger) -> dict[str, Any]:
         "metadata": trigger.metadata,
     }
     return {name: value for name, value in said.items() if value is not None}
+
+
+def with_actions(trigger: Trigger, actions: tuple[Action, ...]) -> Trigger:
+    """The trigger with other actions."""
+    return replace(trigger, actions=actions)

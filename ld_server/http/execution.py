@@ -68,7 +68,7 @@ def perform(req: falcon.Request, parts: Parts, act: Act, body: bytes) -> Answer:
 
 def _rehearsed(answer: Answer) -> Answer:
     kept = {name: value for name, value in answer.headers.items() if name not in _OF_WHAT_IS_THERE}
-    return Answer(200, {**kept, **APPLIED}, answer.body)
+    return Answer(200, {**kept, **APPLIED}, answer.lasting)
 
 
 _OF_WHAT_IS_THERE = ("Location", "Content-Location", "ETag")

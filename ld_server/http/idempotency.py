@@ -21,11 +21,17 @@ _KEY = re.compile(r"[\x21-\x7e]{1,255}\Z")
 
 @dataclass(frozen=True)
 class Answer:
-    """A whole answer: status, headers and body."""
+    """A whole answer: status, headers and body. `kept` is what is stored in place of a body that tells something only once."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    kept: bytes | None = None
+
+    @property
+    def lasting(self) -> bytes:
+        """The body that may be given again."""
+        return self.body if self.kept is None else self.kept
 
     def give(self, resp: falcon.Response) -> None:
         """Answers with it."""
@@ -63,7 +69,7 @@ class Once:
 
     def _store(self, uow: UnitOfWork, answer: Answer) -> None:
         until = self.now + self.keep
-        uow.idempotency.store(self.principal, self.key, self.fingerprint, answer.status, dict(answer.headers), answer.body, self.now, until)
+        uow.idempotency.store(self.principal, self.key, self.fingerprint, answer.status, dict(answer.headers), answer.lasting, self.now, until)
 
 
 def key_of(req: falcon.Request) -> str | None:
