@@ -78,6 +78,10 @@ class Settings:
     max_triples: int = setting("LD_MAX_TRIPLES", 50_000, "Most statements one request may bring.")
     max_resources: int = setting("LD_MAX_RESOURCES", 1000, "Most resources one request may create.")
     shapes_dir: str = setting("LD_SHAPES_DIR", "", "Directory of your own SHACL shapes (*.ttl), asked besides ours; empty means none.")
+    streams: int = setting("LD_STREAMS", 2, "Most event streams that a web server process has open; one thread is always left for others.")
+    stream_seconds: float = setting(
+        "LD_STREAM_SECONDS", 300.0, "Seconds after which an event stream ends; its reader comes back by itself."
+    )
     idempotency_hours: float = setting("LD_IDEMPOTENCY_HOURS", 24.0, "Hours an Idempotency-Key is remembered.")
     projector_interval: float = setting("LD_PROJECTOR_INTERVAL", 0.02, "Seconds between two looks of the projector at the ledger.")
     projector_batch: int = setting("LD_PROJECTOR_BATCH", 200, "Most revisions the projector applies in one go.")
@@ -142,7 +146,7 @@ _CHOICES = {
 _POSITIVE = (
     "web_workers", "web_threads", "database_pool", "sparql_timeout", "sparql_max_rows", "sparql_max_bytes", "max_body_bytes",
     "max_json_depth", "max_triples", "max_resources", "idempotency_hours", "projector_interval", "projector_batch", "projector_lease",
-    "attachment_max_bytes", "attachment_link_seconds", "attachment_draft_hours",
+    "stream_seconds", "attachment_max_bytes", "attachment_link_seconds", "attachment_draft_hours",
     "webhook_timeout", "relay_interval", "relay_batch", "relay_lease", "delivery_interval", "deliveries_at_once", "delivery_lease",
     "search_horizon_days",
 )  # fmt: skip

@@ -51,13 +51,14 @@ class Numbered:
 class Selection:
     """
     Which events are wanted. An event must be of one of the `types`, unless there are none; be about the `subject`; and have
-    occurred `since` an instant and before `until`, where these are given.
+    occurred `since` an instant and before `until`, and have a sequence `below` another, where these are given.
     """
 
     types: tuple[str, ...] = ()
     subject: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    below: int | None = None
 
 
 ANYTHING = Selection()
@@ -136,7 +137,7 @@ class Outbox:
 
     def before(self, sequence: int, limit: int, wanted: Selection = ANYTHING) -> list[Numbered]:
         """The last `limit` events below a sequence, the first one first."""
-        query = _selected(wanted).where(_O.sequence < min(sequence, LARGEST_SEQUENCE)).order_by(_O.sequence.desc())
+        query = _selected(wanted).where(_O.sequence <= min(sequence - 1, LARGEST_SEQUENCE)).order_by(_O.sequence.desc())
         return _numbered(self._read(query.limit(limit)))[::-1]
 
     def by_id(self, identifier: str) -> Numbered | None:
@@ -167,6 +168,7 @@ def _selected(wanted: Selection) -> Select[Any]:
         None if wanted.subject is None else _O.subject_id == wanted.subject,
         None if wanted.since is None else _O.occurred_at >= wanted.since,
         None if wanted.until is None else _O.occurred_at < wanted.until,
+        None if wanted.below is None else _O.sequence < min(wanted.below, LARGEST_SEQUENCE),
     ):
         query = query if condition is None else query.where(condition)
     return query

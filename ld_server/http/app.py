@@ -14,13 +14,17 @@ from ld_server.http.authentication import ANY, Authentication, Needed
 from ld_server.http.conversation import Conversation
 from ld_server.http.endpoints import description, discovery
 from ld_server.http.endpoints.availability import FREE_UNITS, QUESTIONS, Answers, FreeUnits
+from ld_server.http.endpoints.configuration import Configuration, Configurations
 from ld_server.http.endpoints.custody import Conflicts, Custody
+from ld_server.http.endpoints.events import Event, Events
 from ld_server.http.endpoints.health import Live, Ready
 from ld_server.http.endpoints.looks import Looks
 from ld_server.http.endpoints.reservations import Allocations, ReservationStep
 from ld_server.http.endpoints.resources import Collection, Item
 from ld_server.http.endpoints.revisions import PastState, Revisions
 from ld_server.http.endpoints.sparql import Sparql
+from ld_server.http.endpoints.triggers import TRIGGER, Match
+from ld_server.http.endpoints.webhooks import WEBHOOK, SecretRotation
 from ld_server.http.errors import Problems
 from ld_server.http.operation import Interface
 from ld_server.http.operations import interface
@@ -34,6 +38,9 @@ def _interface() -> Interface:
     """Every method of every route, described."""
     return interface(ROUTES)
 
+
+SORTS = (TRIGGER, WEBHOOK)
+"""What is configured."""
 
 ROUTES: tuple[Route, ...] = (
     Route("/", discovery.entry_point, {"GET": PUBLIC}),
@@ -52,6 +59,16 @@ ROUTES: tuple[Route, ...] = (
     Route("/health/live", Live, {"GET": PUBLIC}),
     Route("/health/ready", Ready, {"GET": PUBLIC}),
     Route("/v1/sparql", Sparql, {"GET": Scope.ANALYST, "POST": Scope.ANALYST}),
+    Route("/v1/events", Events, {"GET": ANY}),
+    Route("/v1/events/{identifier}", Event, {"GET": ANY}),
+    Route("/shapes/event-envelope.json", description.event_schema, {"GET": PUBLIC}),
+    *(Route(sort.path, partial(Configurations, sort=sort), {"GET": Scope.ADMIN, "POST": Scope.ADMIN}) for sort in SORTS),
+    *(
+        Route(f"{sort.path}/{{identifier}}", partial(Configuration, sort=sort), dict.fromkeys(("GET", "PATCH", "DELETE"), Scope.ADMIN))
+        for sort in SORTS
+    ),
+    Route("/v1/triggers/{identifier}/match", Match, {"POST": Scope.ADMIN}),
+    Route("/v1/webhooks/{identifier}/rotate-secret", SecretRotation, {"POST": Scope.ADMIN}),
     *(Route(kind.path, partial(Collection, kind=kind), {"GET": ANY, "POST": Scope(kind.create_scope)}) for kind in KINDS.values()),
     *(
         Route(f"{kind.path}/{{identifier}}", partial(Item, kind=kind), {"GET": ANY, "PATCH": Scope(kind.create_scope)})

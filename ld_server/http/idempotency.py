@@ -69,7 +69,9 @@ class Once:
 
     def _store(self, uow: UnitOfWork, answer: Answer) -> None:
         until = self.now + self.keep
-        uow.idempotency.store(self.principal, self.key, self.fingerprint, answer.status, dict(answer.headers), answer.lasting, self.now, until)
+        uow.idempotency.store(
+            self.principal, self.key, self.fingerprint, answer.status, dict(answer.headers), answer.lasting, self.now, until
+        )
 
 
 def key_of(req: falcon.Request) -> str | None:

@@ -14,6 +14,7 @@ from ld_server.http.authentication import ANY, BROWSABLE, Needed
 from ld_server.http.body import PATCHABLE, READABLE
 from ld_server.http.endpoints.discovery import OPEN_TO_ALL, PREFLIGHT
 from ld_server.http.errors import HEADERS, INTERNAL, PROBLEM_JSON, PROBLEMS, REPORT_OFFERS, TITLES, problem_of
+from ld_server.http.event_schemas import CONFIGURATION_SCHEMAS
 from ld_server.http.negotiation import HTML
 from ld_server.http.operation import Answer, Content, Described, Interface, Operation, Parameter
 from ld_server.http.route import PUBLIC
@@ -252,7 +253,7 @@ class OpenApi:
         refused = {_name_of(slugs): slugs for one in self.interface for slugs in _slugs_by_status(one.operation).values()}
         schemas = {name: schema for kind in self._kinds.values() for name, schema in kind.all().items()}
         return {
-            "schemas": {**schemas, **SCHEMAS},
+            "schemas": {**schemas, **SCHEMAS, **CONFIGURATION_SCHEMAS},
             "parameters": {name: _written(parameter) for name, parameter in self._shared.items()},
             "headers": {name: {"description": text, "schema": {"type": "string"}} for name, text in ANSWER_HEADERS.items()},
             "responses": {name: self._refusal(refused[name]) for name in sorted(refused)},

@@ -19,14 +19,19 @@ from ld_server.http.body import JSON_PATCH, PATCHABLE, READABLE, STEP_READABLE, 
 from ld_server.http.endpoints import description, discovery, sparql
 from ld_server.http.endpoints.availability import FILTERS as ASKED_OF_AVAILABILITY
 from ld_server.http.endpoints.availability import FREE_UNITS_KNOWN, MOST_WANTED, Answers, FreeUnits, Question, length, quantity
+from ld_server.http.endpoints.configuration import Configuration, Configurations, Sort
 from ld_server.http.endpoints.custody import HANDINGS, Conflicts, Custody
 from ld_server.http.endpoints.discovery import OPEN_TO_ALL
+from ld_server.http.endpoints.events import EVENT_OFFERS, EVENT_STREAM, LAST_EVENT_ID, Event, Events
 from ld_server.http.endpoints.health import Live, Ready
 from ld_server.http.endpoints.looks import MEDIA, Looks
 from ld_server.http.endpoints.reservations import STEPS, Allocations, ReservationStep
 from ld_server.http.endpoints.resources import Collection, Item
 from ld_server.http.endpoints.revisions import PastState, Revisions
 from ld_server.http.endpoints.sparql import Sparql
+from ld_server.http.endpoints.triggers import TRIGGER, Match
+from ld_server.http.endpoints.webhooks import WEBHOOK, SecretRotation
+from ld_server.http.event_schemas import EXAMPLES, MATCH, ROTATION, configured_page
 from ld_server.http.handovers import MOST_HANDOVERS
 from ld_server.http.negotiation import COLLECTION_OFFERS, FORMAT, HTML, READ_OFFERS, RESOURCE_OFFERS, Choice, Wanted
 from ld_server.http.operation import Answer, Content, Described, Interface, Manner, Operation, Parameter
@@ -455,6 +460,134 @@ def _look(_route: Route) -> Operation:
     return Operation("getLook", "discovery", "What the pages for people look like", (file, NOT_MODIFIED), manners)
 
 
+def _feed(_route: Route) -> Operation:
+    content = {**_offered(EVENT_OFFERS, _ref("Events")), EVENT_STREAM.media_type: TEXT}
+    page = Answer(200, "A page of the feed, or a stream of its events.", content, ("ETag",))
+    return Operation(
+        name="listEvents",
+        group="events",
+        summary="Everything that happened, in the order in which it became visible",
+        answers=(page, NOT_MODIFIED),
+        manners=(FEED, NEGOTIATED, CONDITIONAL),
+    )
+
+
+def _event(_route: Route) -> Operation:
+    found = Answer(200, "The event as it was told.", _offered(EVENT_OFFERS, _ref("Event")), ("ETag",))
+    manners = (_in_path("identifier", "Id of the event."), QUERIED, NEGOTIATED, CONDITIONAL)
+    return Operation("getEvent", "events", "One event", (found, NOT_MODIFIED), manners)
+
+
+FEED = Manner(
+    (
+        Parameter("since", "query", "Only what comes behind this: the id of an event, a sequence, or an instant."),
+        Parameter("before", "query", "Only what comes before this, the last ones where there is no `since`."),
+        Parameter("types", "query", "Only these types, with commas between; `*` stands for any characters."),
+        Parameter("subject", "query", "Only what happened to the resource with this identifier."),
+        LIMIT,
+        Parameter(LAST_EVENT_ID, "header", "Of a stream: the last event that the reader has; goes before `since`."),
+    ),
+    (errors.InvalidParameter, errors.RateLimited),
+)
+
+
+def _sort(route: Route) -> Sort:
+    sort: Sort = route.bound["sort"]
+    return sort
+
+
+def _one_of(sort: Sort) -> Manner:
+    return _in_path("identifier", f"Identifier of the {sort.name}.")
+
+
+def _configured(route: Route) -> Operation:
+    sort = _sort(route)
+    page = Answer(200, "A page of them.", {JSON.media_type: configured_page(_ref(sort.type))}, ("ETag",))
+    return Operation(
+        name=f"list{sort.type}s",
+        group=sort.name,
+        summary=f"Every {sort.name}",
+        answers=(page, NOT_MODIFIED),
+        manners=(_filters(sort.filters), PAGED, NEGOTIATED, CONDITIONAL),
+    )
+
+
+def _configure(route: Route) -> Operation:
+    sort = _sort(route)
+    content = {JSON.media_type: _ref(sort.type)}
+    made = Answer(201, f"The new {sort.name}, with its secrets: they are told this once.", content, ("Location", *WRITTEN))
+    rehearsed = Answer(200, "What would have been made: the request was to be validated only.", content, ("Preference-Applied",))
+    return Operation(
+        name=f"create{sort.type}",
+        group=sort.name,
+        summary=f"A new {sort.name}",
+        answers=(rehearsed, made),
+        manners=(REHEARSED, ONCE, QUERIED, NEGOTIATED, READ, CONFIGURED),
+        body=Content({JSON.media_type: _ref(f"New{sort.type}")}, EXAMPLES[sort.name]),
+    )
+
+
+def _configuration(route: Route) -> Operation:
+    sort = _sort(route)
+    found = Answer(200, f"The {sort.name} as it is now, without secrets.", {JSON.media_type: _ref(sort.type)}, ("ETag",))
+    manners = (_one_of(sort), QUERIED, NEGOTIATED, CONDITIONAL)
+    return Operation(f"get{sort.type}", sort.name, f"One {sort.name}", (found, NOT_MODIFIED), manners)
+
+
+def _reconfigure(route: Route) -> Operation:
+    sort = _sort(route)
+    changes, patch = _ref(f"{sort.type}Changes"), _ref("JsonPatch")
+    after = Answer(200, f"The {sort.name} as it is then.", {JSON.media_type: _ref(sort.type)}, WRITTEN)
+    return Operation(
+        name=f"change{sort.type}",
+        group=sort.name,
+        summary=f"Change a {sort.name}: a merge patch (RFC 7396) or a JSON Patch (RFC 6902)",
+        answers=(after,),
+        manners=(_one_of(sort), REHEARSED, GUARDED, ONCE, QUERIED, NEGOTIATED, READ, CONFIGURED),
+        body=Content({media_type: patch if media_type == JSON_PATCH else changes for media_type in PATCHABLE}),
+    )
+
+
+def _unconfigure(route: Route) -> Operation:
+    sort = _sort(route)
+    gone = Answer(204, "It is gone.")
+    in_use = Manner((), (errors.InUse,))
+    return Operation(
+        f"delete{sort.type}",
+        sort.name,
+        f"Take a {sort.name} away",
+        (gone,),
+        (_one_of(sort), GUARDED, QUERIED, *([in_use] if sort is WEBHOOK else [])),
+    )
+
+
+def _matched(_route: Route) -> Operation:
+    found = Answer(200, "The events, and what would have been done.", {JSON.media_type: _ref("Matches")})
+    return Operation(
+        name="matchTrigger",
+        group=TRIGGER.name,
+        summary="For which past events a trigger is; nothing is sent",
+        answers=(found,),
+        manners=(_one_of(TRIGGER), QUERIED, NEGOTIATED, READ, OPTIONS_OF_STEP),
+        body=Content({JSON.media_type: MATCH}, {"everything": {"since": "0", "types": ["rentAction.*"], "limit": 10}}, is_required=False),
+    )
+
+
+def _rotated(_route: Route) -> Operation:
+    after = Answer(200, "The webhook with its new secret, which is told this once.", {JSON.media_type: _ref(WEBHOOK.type)}, WRITTEN)
+    return Operation(
+        name="rotateSecret",
+        group=WEBHOOK.name,
+        summary="Another secret; the one before is valid too for a while",
+        answers=(after,),
+        manners=(_one_of(WEBHOOK), REHEARSED, GUARDED, ONCE, QUERIED, NEGOTIATED, READ, CONFIGURED),
+        body=Content({JSON.media_type: ROTATION}, {"everything": {"overlap": "PT12H"}}, is_required=False),
+    )
+
+
+CONFIGURED = Manner((), (errors.ShapeViolation, errors.UnknownReference))
+
+
 TAKEN = Manner((), (errors.TransitionRefused,))
 STEP_REFUSALS: Mapping[Step, Manner] = {Step.APPROVE: Manner((), (errors.TransitionRefused, errors.InsufficientAvailability))}
 """How a step can be refused beyond the refusals of every step."""
@@ -495,6 +628,15 @@ DESCRIPTIONS: Mapping[tuple[Any, str], Describe] = {
     (FreeUnits, "GET"): _free_units,
     (Sparql, "GET"): _queried,
     (Sparql, "POST"): _queried_by_post,
+    (Events, "GET"): _feed,
+    (Event, "GET"): _event,
+    (Configurations, "GET"): _configured,
+    (Configurations, "POST"): _configure,
+    (Configuration, "GET"): _configuration,
+    (Configuration, "PATCH"): _reconfigure,
+    (Configuration, "DELETE"): _unconfigure,
+    (Match, "POST"): _matched,
+    (SecretRotation, "POST"): _rotated,
     (Live, "GET"): _live,
     (Ready, "GET"): _ready,
     (Looks, "GET"): _look,
@@ -507,6 +649,7 @@ DESCRIPTIONS: Mapping[tuple[Any, str], Describe] = {
     (discovery.problems, "GET"): Page("listProblems", "The types of problems", GRAPHS),
     (discovery.problem_pages, "GET"): Page("getProblem", "What a problem means, and what to do about it", GRAPHS),
     (description.openapi, "GET"): Page("getOpenApi", "This description", {JSON.media_type: Wanted(JSON)}),
+    (description.event_schema, "GET"): Page("getEventSchema", "What every event is like, as JSON Schema", {JSON.media_type: Wanted(JSON)}),
     (description.docs, "GET"): Page("getDocs", "This description, for people", {HTML.media_type: HTML}),
     (description.api_documentation, "GET"): Page("getApiDocumentation", "This description, in Hydra's terms", GRAPHS),
     (description.void, "GET"): Page("getVoid", "What data there is, in VoID's terms", GRAPHS),

@@ -54,6 +54,11 @@ def page_of(parameters: Mapping[str, str], collection: str) -> Page:
     return Page(limit, read_cursor(parameters["after"], collection) if "after" in parameters else None)
 
 
+def limit_of(parameters: Mapping[str, str]) -> int:
+    """How many members `limit` asks for. Raises InvalidParameter."""
+    return _limit(parameters["limit"]) if "limit" in parameters else DEFAULT_LIMIT
+
+
 def sorted_page_of(parameters: Mapping[str, str], kind: Kind) -> Page:
     """The page that `limit`, `after` and `sort` ask for. Raises InvalidParameter; an unknown key to sort by is told the nearest."""
     if SORT not in parameters:

@@ -24,15 +24,18 @@ SCHEMA_ORG_ADDRESSES = tuple(
 
 class Contexts:
     """
-    The contexts of a deployment. `directory` holds `schema.org.jsonld` and `v1.jsonld`; `base_iri` is where the second is published.
+    The contexts of a deployment. `directory` holds `schema.org.jsonld`, `v1.jsonld`, `events.jsonld`; ours are published under `base_iri`.
 
     `reference` is the value of `@context` in everything we write, `inline` the same with the definitions in place of the addresses.
+    `event_reference` is that of envelopes of events.
     """
 
     def __init__(self, directory: Path, base_iri: str) -> None:
         self._directory = directory
         self.v1_iri = f"{base_iri}/contexts/v1.jsonld"
         self.reference: list[str] = ["https://schema.org", self.v1_iri]
+        self.events_iri = f"{base_iri}/contexts/events.jsonld"
+        self.event_reference: list[Any] = [self.events_iri, {"@base": f"{base_iri}/v1/events/"}]
 
     @cached_property
     def schema_org(self) -> dict[str, Any]:
@@ -41,6 +44,10 @@ class Contexts:
     @cached_property
     def v1(self) -> dict[str, Any]:
         return self._read("v1.jsonld")
+
+    @cached_property
+    def events(self) -> dict[str, Any]:
+        return self._read("events.jsonld")
 
     @cached_property
     def inline(self) -> list[dict[str, Any]]:

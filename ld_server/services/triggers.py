@@ -91,7 +91,9 @@ def _sealed(action: Action, kept: list[Action], sealing: Sealing) -> Action:
 def told(after: Trigger, before: Trigger | None, sealing: Sealing) -> dict[int, str]:
     """The secrets of webhooks that have come with a change, by the index of their action."""
     known = {one.config.get(SEALED) for one in before.actions} if before else set()
-    new = ((index, one) for index, one in enumerate(after.actions) if one.type == "webhook" and one.config.get(SEALED) not in {None, *known})
+    new = (
+        (index, one) for index, one in enumerate(after.actions) if one.type == "webhook" and one.config.get(SEALED) not in {None, *known}
+    )
     return {index: sealing.opened(one.config[SEALED]) for index, one in new}
 
 

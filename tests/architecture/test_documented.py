@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 
 from ld_server.cli import COMMANDS, parser
+from ld_server.domain.events import EVENTS
+from ld_server.domain.filters import OPERATORS
+from ld_server.domain.triggers import ACTION_TYPES, INTERNAL_HANDLERS, JOB_TYPES
 from ld_server.http.app import ROUTES
 from ld_server.settings import Settings
 
@@ -69,3 +72,25 @@ def test_every_setting_has_a_sentence(one):
 def test_every_address_is_documented(template, documentation):
     written = template.replace("{identifier}", "{id}")
     assert f"`{written}`" in documentation or f"`{written.replace('{name}', '{slug}')}`" in documentation
+
+
+TOLD = {
+    **EVENTS,
+    **JOB_TYPES,
+    **INTERNAL_HANDLERS,
+    **{name: one.meaning for name, one in OPERATORS.items() if name},
+    **{name: one.meaning for name, one in ACTION_TYPES.items()},
+}
+
+
+@pytest.mark.parametrize("name", TOLD)
+def test_every_event_job_handler_operator_and_action_is_documented_in_its_own_words(name):
+    rows = (ROOT / "docs" / "triggers.md").read_text(encoding="utf-8").splitlines()
+    assert any(row.startswith(f"| `{name}` |") and row.endswith(f"| {TOLD[name]} |") for row in rows)
+
+
+@pytest.mark.parametrize("name", ACTION_TYPES)
+def test_every_member_of_an_action_is_documented(name):
+    rows = (ROOT / "docs" / "triggers.md").read_text(encoding="utf-8").splitlines()
+    row = next(one for one in rows if one.startswith(f"| `{name}` |"))
+    assert all(f"`{member}`" in row for member in ACTION_TYPES[name].members)

@@ -37,7 +37,7 @@ SENT = (JSON.media_type,)
 MANAGED = ("@id", "@type", "identifier", "createdAt", "updatedAt")
 """What the server alone says. It may be sent back as it is."""
 
-ENABLED = Filter("enabled", boolean, description="Whether it is enabled.")
+ENABLED = Filter("enabled", read=boolean, description="Whether it is enabled.")
 
 NEVER_KEPT = "no-store"
 """For answers with a secret in them."""
@@ -112,7 +112,7 @@ class Configurations:
 
     def _page(self, parameters: Mapping[str, str]) -> tuple[CollectionPage, list[dict[str, Any]]]:
         sort, page = self._sort, page_of(parameters, self._sort.name)
-        having = {column: value for column, _, value in conditions(parameters, sort.filters)}
+        having = {column: value for column, _, value in conditions(parameters, sort.filters, self._parts.now())}
         with self._parts.ledger.read() as uow:
             rows = sort.rows(uow).page(page.after or 0, page.limit + 1, **having)
             total = sort.rows(uow).count(**having)
@@ -185,7 +185,7 @@ class Configuration:
         return {name: value for name, value in after.items() if name not in fixed}
 
     def _carry_out(self, req: falcon.Request, resp: falcon.Response, make: Callable[[], Act], body: bytes, tries: int) -> None:
-        """Without `If-Match` a patch is applied anew when somebody was faster. A refused one may have been carried out before, under its key."""
+        """Without `If-Match` a patch is applied anew when somebody was faster. What is refused may have been done before, under its key."""
         try:
             act = make()
         except Refusal as refusal:
@@ -239,6 +239,13 @@ def give_json(req: falcon.Request, resp: falcon.Response, document: Any, tag: st
     resp.data = content
 
 
+def answer_json(resp: falcon.Response, document: Any) -> None:
+    """Answers a question that is asked anew each time: 200 with JSON, and nothing to compare it by."""
+    say_how_to_keep(resp, NEVER_KEPT)
+    resp.content_type = AS_JSON.content_type
+    resp.data = orjson.dumps(document)
+
+
 def answering(change: Change, sort: Sort, parts: Parts, status: int) -> Act:
     """What makes the change and answers with what is there then. What is told once is not kept for a repeated request."""
 
@@ -261,5 +268,3 @@ def _headers(iri: str, revision: int, status: int, is_secret: bool) -> dict[str,
         "ETag": entity_tag(revision, AS_JSON),
         **({"Location": iri} if status == 201 else {}),
     }
-
-

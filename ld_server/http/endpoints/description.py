@@ -8,6 +8,7 @@ import falcon
 import orjson
 
 from ld_server.http.endpoints.discovery import PUBLIC_CACHE, Publication
+from ld_server.http.event_schemas import published_envelope
 from ld_server.http.hydra import ApiDocumentation
 from ld_server.http.negotiation import HTML
 from ld_server.http.openapi import OpenApi
@@ -51,6 +52,16 @@ def openapi(parts: Parts, interface: Callable[[], Interface]) -> Late:
     def make() -> Publication:
         iri, body = f"{parts.settings.base_iri}/openapi.json", orjson.dumps(_openapi(parts, interface()))
         return Publication(iri, body, JSON, parts.contexts, pages_of(parts), (JSON,), view="")
+
+    return Late(make)
+
+
+def event_schema(parts: Parts) -> Late:
+    """`/shapes/event-envelope.json`: what receivers of events can rely on, as JSON Schema."""
+
+    def make() -> Publication:
+        iri = f"{parts.settings.base_iri}/shapes/event-envelope.json"
+        return Publication(iri, orjson.dumps(published_envelope(iri)), JSON, parts.contexts, pages_of(parts), (JSON,), view="")
 
     return Late(make)
 

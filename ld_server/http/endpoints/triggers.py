@@ -11,12 +11,13 @@ from ld_server.domain.events import types_like
 from ld_server.domain.filters import holds, read_filter
 from ld_server.domain.reading import Member, members, read, several, text, whole
 from ld_server.domain.triggers import SOURCES, Action, Trigger, read_event_type, read_trigger
-from ld_server.http.endpoints.configuration import ENABLED, SENT, Change, Outcome, Sort, give_json, may_be_json, read_json
-from ld_server.http.feed import envelope_of, place_of
+from ld_server.http.endpoints.configuration import ENABLED, SENT, Change, Outcome, Sort, answer_json, may_be_json, read_json
 from ld_server.http.parameters import query_parameters
 from ld_server.resources.kind import Filter
 from ld_server.services import triggers
 from ld_server.services.addresses import allowed_by
+from ld_server.services.feed import NOWHERE, envelope_of, number, place_of
+from ld_server.services.feed import read as read_feed
 from ld_server.services.occasion import Occasion
 from ld_server.services.parts import Parts
 from ld_server.services.triggers import trigger_of, visible
@@ -36,6 +37,7 @@ def _visible(trigger: Trigger) -> Trigger:
 def _to_create(body: Any, parts: Parts) -> Change:
     trigger = read_trigger(body)
     triggers.refuse_unusable(trigger, body, allowed_by(parts.settings))
+    number(parts.ledger)  # what has happened by now has its place before the trigger begins to see
 
     def change(uow: UnitOfWork, occasion: Occasion) -> Outcome:
         row = triggers.create(uow, trigger, occasion, parts.sealing)
@@ -47,6 +49,7 @@ def _to_create(body: Any, parts: Parts) -> Change:
 def _to_change(body: Any, row: TriggerRow, expected: Expected, parts: Parts) -> Change:
     trigger = read_trigger(body)
     triggers.refuse_unusable(trigger, body, allowed_by(parts.settings))
+    number(parts.ledger)  # what has happened by now has its place before the trigger begins to see
 
     def change(uow: UnitOfWork, occasion: Occasion) -> Outcome:
         after = triggers.change(uow, row.identifier, trigger, expected, occasion, parts.sealing)
@@ -74,7 +77,7 @@ TRIGGER = Sort(
     to_create=_to_create,
     to_change=_to_change,
     remove=triggers.remove,
-    filters={"enabled": ENABLED, "source": Filter("source", allowed=SOURCES, description="What it waits for.")},
+    filters={"enabled": ENABLED, "source": Filter("source", description="What it waits for.", allowed=SOURCES)},
 )
 
 # --- dry runs -----------------------------------------------------------------------------------------------------------
@@ -111,17 +114,19 @@ class Match:
         found = [_match(trigger, one) for one in events if trigger.matches(envelope_of(one))]
         shown = found[: wanted["limit"]]
         through = _through(events, found, wanted["limit"])
-        resp.status = falcon.HTTP_200
-        give_json(req, resp, {"trigger": identifier, "isComplete": is_whole and len(shown) == len(found), "through": through, "matches": shown})
+        answer_json(
+            resp, {"trigger": identifier, "isComplete": is_whole and len(shown) == len(found), "through": through, "matches": shown}
+        )
 
     def _events(self, trigger: Trigger, wanted: Mapping[str, Any]) -> tuple[list[Numbered], bool]:
         """The events that come into question, and whether these are all of them."""
         types = _types(trigger.event_types, wanted["types"])
         if not types:
             return [], True
+        number(self._parts.ledger)
         with self._parts.ledger.read() as uow:
-            sequence, since = place_of(wanted["since"], uow, "since")
-            found = uow.outbox.since(sequence, MOST_SCANNED + 1, Selection(types=types, since=since))
+            since = place_of(wanted["since"], uow, "since")
+            found = read_feed(uow, since, NOWHERE, MOST_SCANNED + 1, Selection(types))
         return found[:MOST_SCANNED], len(found) <= MOST_SCANNED
 
 

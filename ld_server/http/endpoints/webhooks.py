@@ -89,7 +89,7 @@ _ROTATION = members({"secret": Member(read_secret), "overlap": Member(_overlap, 
 
 
 class SecretRotation:
-    """`POST /v1/webhooks/{identifier}/rotate-secret`: another secret, told this once; the one before also signs until the overlap is over."""
+    """`POST /v1/webhooks/{identifier}/rotate-secret`: another secret, told this once; the one before signs too for a while."""
 
     accept_post = SENT
 
