@@ -342,7 +342,7 @@ class Capacities:
         low, high = (bucket_of(_midnight(day), DAY) for day in (first, last))
         counted = {row.bucket: row for row in self._ask(_ASK_DAYS, {"pool": pool, "first": low, "last": high})}
         overdue = {bucket_of(at, DAY) for at in self._become_overdue(pool, _midnight(first), last_of(high, DAY), now)}
-        level, days = self._level(pool, _midnight(first), now) - (counted[low].opening if low in counted else 0), []
+        level, days = self._level_before(pool, _midnight(first), now), []
         for bucket in range(low, high + 1):
             start = first_of(bucket, DAY)
             days.append(self._day(pool, start, now) if bucket in overdue else _counted_day(start, level, counted.get(bucket)))
@@ -365,6 +365,10 @@ class Capacities:
         """How many units of a pool are promised at an instant."""
         window = Window(at, at + tables.MICROSECOND)
         return sum(row.peak for row in self._pools(_ASK_POOL, [(pool, window)], now))
+
+    def _level_before(self, pool: str, at: datetime, now: datetime) -> int:
+        """How many units of a pool are promised just before an instant."""
+        return self._level(pool, at - tables.MICROSECOND, now) if at > EARLIEST else 0
 
     def _become_overdue(self, pool: str, first: datetime, last: datetime, now: datetime) -> list[datetime]:
         """The instants, in order, at which allocations of a pool would end if their units were not overdue."""

@@ -173,7 +173,7 @@ def _split(uow: UnitOfWork, rows: dict[int, AllocationRow], which: int) -> None:
 
 PLAYED = {"add": _add, "set_status": _set_status, "change": _change, "split": _split}
 
-searching = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+searching = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
 @searching
@@ -258,6 +258,17 @@ def test_what_becomes_overdue_at_the_last_instant_of_a_day_is_seen(ledger: Ledge
         tried.uow.allocations.add([drawn(1, 5, at(1, 8), at(1, 9), blocked_to=last, status="in_use")])
         days = tried.uow.capacity.pool_days("pool_1", at(1).date(), at(2).date(), at(1, 10))
     assert days == [Day(at(1), 0, 5, 0, 5, 0), Day(at(2), 5, 5, 5, 0, 0)]
+
+
+def test_what_becomes_overdue_at_the_first_instant_of_days_is_counted_once(ledger: Ledger) -> None:
+    with trial(ledger) as tried:
+        tried.uow.allocations.add([drawn(1, 5, at(1, 8), at(2), status="in_use")])
+        days = tried.uow.capacity.pool_days("pool_1", at(2).date(), at(3).date(), at(2))
+        assert days == [Day(at(2), 5, 5, 5, 0, 0), Day(at(3), 5, 5, 5, 0, 0)]
+        first = EARLIEST.date()
+        assert tried.uow.capacity.pool_days("pool_1", first, first, at(2)) == [Day(EARLIEST, 0, 0, 0, 0, 0)]
+        last = LATEST.date()
+        assert [day.level for day in tried.uow.capacity.pool_days("pool_1", last, last, at(2))] == [5]
 
 
 def test_a_pool_whose_counters_are_wrong_is_named(ledger: Ledger) -> None:
