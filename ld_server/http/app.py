@@ -12,10 +12,11 @@ from ld_server.domain.status import Step
 from ld_server.http import links
 from ld_server.http.authentication import ANY, Authentication, Needed
 from ld_server.http.conversation import Conversation
-from ld_server.http.endpoints import description, discovery
+from ld_server.http.endpoints import deliveries, description, discovery
 from ld_server.http.endpoints.availability import FREE_UNITS, QUESTIONS, Answers, FreeUnits
 from ld_server.http.endpoints.configuration import Configuration, Configurations
 from ld_server.http.endpoints.custody import Conflicts, Custody
+from ld_server.http.endpoints.deliveries import Deliveries, Delivery, Sending
 from ld_server.http.endpoints.events import Event, Events
 from ld_server.http.endpoints.health import Live, Ready
 from ld_server.http.endpoints.looks import Looks
@@ -69,6 +70,17 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route("/v1/triggers/{identifier}/match", Match, {"POST": Scope.ADMIN}),
     Route("/v1/webhooks/{identifier}/rotate-secret", SecretRotation, {"POST": Scope.ADMIN}),
+    Route("/v1/deliveries", Deliveries, {"GET": Scope.ADMIN}),
+    Route("/v1/deliveries/{identifier}", Delivery, {"GET": Scope.ADMIN}),
+    Route("/v1/deliveries/{identifier}/redeliver", partial(Sending, again=deliveries.redelivery), {"POST": Scope.ADMIN}),
+    Route("/v1/events/{identifier}/replay", partial(Sending, again=deliveries.event_replay), {"POST": Scope.ADMIN}),
+    Route("/v1/events/replay", partial(Sending, again=deliveries.range_replay, takes=deliveries.RANGE), {"POST": Scope.ADMIN}),
+    Route("/v1/webhooks/{identifier}/test", partial(Sending, again=deliveries.webhook_test), {"POST": Scope.ADMIN}),
+    Route(
+        "/v1/webhooks/{identifier}/recover",
+        partial(Sending, again=deliveries.recovery, takes=deliveries.RECOVERY),
+        {"POST": Scope.ADMIN},
+    ),
     *(Route(kind.path, partial(Collection, kind=kind), {"GET": ANY, "POST": Scope(kind.create_scope)}) for kind in KINDS.values()),
     *(
         Route(f"{kind.path}/{{identifier}}", partial(Item, kind=kind), {"GET": ANY, "PATCH": Scope(kind.create_scope)})

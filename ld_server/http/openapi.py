@@ -12,6 +12,7 @@ from ld_server.domain.scopes import MEANINGS
 from ld_server.http.answers import AVAILABILITY
 from ld_server.http.authentication import ANY, BROWSABLE, Needed
 from ld_server.http.body import PATCHABLE, READABLE
+from ld_server.http.delivery_schemas import DELIVERY_SCHEMAS
 from ld_server.http.endpoints.discovery import OPEN_TO_ALL, PREFLIGHT
 from ld_server.http.errors import HEADERS, INTERNAL, PROBLEM_JSON, PROBLEMS, REPORT_OFFERS, TITLES, problem_of
 from ld_server.http.event_schemas import CONFIGURATION_SCHEMAS
@@ -253,7 +254,7 @@ class OpenApi:
         refused = {_name_of(slugs): slugs for one in self.interface for slugs in _slugs_by_status(one.operation).values()}
         schemas = {name: schema for kind in self._kinds.values() for name, schema in kind.all().items()}
         return {
-            "schemas": {**schemas, **SCHEMAS, **CONFIGURATION_SCHEMAS},
+            "schemas": {**schemas, **SCHEMAS, **CONFIGURATION_SCHEMAS, **DELIVERY_SCHEMAS},
             "parameters": {name: _written(parameter) for name, parameter in self._shared.items()},
             "headers": {name: {"description": text, "schema": {"type": "string"}} for name, text in ANSWER_HEADERS.items()},
             "responses": {name: self._refusal(refused[name]) for name in sorted(refused)},

@@ -14,13 +14,15 @@ from ld_server.domain.commands import LONGEST_REASON
 from ld_server.domain.custody import LARGEST_QUANTITY, Condition
 from ld_server.domain.scopes import Scope
 from ld_server.domain.status import TRANSITIONS, Step
+from ld_server.http import delivery_schemas
 from ld_server.http.authentication import Needed
 from ld_server.http.body import JSON_PATCH, PATCHABLE, READABLE, STEP_READABLE, Known
-from ld_server.http.endpoints import description, discovery, sparql
+from ld_server.http.endpoints import deliveries, description, discovery, sparql
 from ld_server.http.endpoints.availability import FILTERS as ASKED_OF_AVAILABILITY
 from ld_server.http.endpoints.availability import FREE_UNITS_KNOWN, MOST_WANTED, Answers, FreeUnits, Question, length, quantity
 from ld_server.http.endpoints.configuration import Configuration, Configurations, Sort
 from ld_server.http.endpoints.custody import HANDINGS, Conflicts, Custody
+from ld_server.http.endpoints.deliveries import Deliveries, Delivery, Sending
 from ld_server.http.endpoints.discovery import OPEN_TO_ALL
 from ld_server.http.endpoints.events import EVENT_OFFERS, EVENT_STREAM, LAST_EVENT_ID, Event, Events
 from ld_server.http.endpoints.health import Live, Ready
@@ -588,6 +590,90 @@ def _rotated(_route: Route) -> Operation:
 CONFIGURED = Manner((), (errors.ShapeViolation, errors.UnknownReference))
 
 
+def _deliveries(_route: Route) -> Operation:
+    page = Answer(200, "A page of them.", {JSON.media_type: configured_page(_ref("Delivery"))}, ("ETag",))
+    return Operation(
+        name="listDeliveries",
+        group="delivery",
+        summary="What was sent where and with what success, the newest first",
+        answers=(page, NOT_MODIFIED),
+        manners=(_filters(deliveries.FILTERS), PAGED, NEGOTIATED, CONDITIONAL),
+    )
+
+
+def _delivery(_route: Route) -> Operation:
+    found = Answer(200, "The delivery, with its history.", {JSON.media_type: _ref("DeliveryWithHistory")}, ("ETag",))
+    manners = (_in_path("identifier", "Identifier of the delivery."), QUERIED, NEGOTIATED, CONDITIONAL)
+    return Operation("getDelivery", "delivery", "One delivery, with every attempt", (found, NOT_MODIFIED), manners)
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What has something sent: the name of its operation, its group, what it does, what is answered, what may be said to it."""
+
+    name: str
+    group: str
+    summary: str
+    answer: str
+    body: Json
+    example: Json
+    may_be_shut: bool = False
+
+    def operation(self, route: Route) -> Operation:
+        content = {JSON.media_type: _ref(self.answer)}
+        answers = (
+            Answer(200, "What would be sent: the request was to be validated only.", content, ("Preference-Applied",)),
+            Answer(202, "It is sent soon.", content, ("Idempotency-Replayed",)),
+        )
+        of = (_in_path("identifier", "What it is about."),) if "{identifier}" in route.template else ()
+        shut = (SHUT,) if self.may_be_shut else ()
+        manners = (*of, REHEARSED, ONCE, QUERIED, NEGOTIATED, READ, SAID, *shut)
+        body = Content({JSON.media_type: self.body}, {"everything": self.example}, is_required=bool(self.example))
+        return Operation(self.name, self.group, self.summary, answers, manners, body)
+
+
+SAID = Manner((), (errors.ShapeViolation,))
+SHUT = Manner((), (errors.NotDeliverable,))
+
+SENT_BY: Mapping[Any, Sent] = {
+    deliveries.redelivery: Sent("redeliver", "delivery", "Send a delivery again", "Delivery", delivery_schemas.NOTHING, {}, True),
+    deliveries.event_replay: Sent(
+        "replayEvent", "events", "Do everything again that triggers do for an event", "Replayed", delivery_schemas.NOTHING, {}
+    ),
+    deliveries.range_replay: Sent(
+        "replayEvents",
+        "events",
+        "Do everything again that triggers do for a range of events",
+        "Replayed",
+        delivery_schemas.RANGE,
+        {"since": "0", "types": ["rentAction.*"], "limit": 100},
+    ),
+    deliveries.webhook_test: Sent(
+        "testWebhook",
+        "webhook",
+        "Send a test to a webhook, and see the request exactly as it is sent",
+        "WebhookTest",
+        delivery_schemas.NOTHING,
+        {},
+        True,
+    ),
+    deliveries.recovery: Sent(
+        "recoverWebhook",
+        "webhook",
+        "Send to a webhook what it has missed",
+        "Replayed",
+        delivery_schemas.RECOVERY,
+        {"since": "2026-11-01T00:00:00Z"},
+        True,
+    ),
+}
+"""What has something sent → how it is described."""
+
+
+def _sending(route: Route) -> Operation:
+    return SENT_BY[route.bound["again"]].operation(route)
+
+
 TAKEN = Manner((), (errors.TransitionRefused,))
 STEP_REFUSALS: Mapping[Step, Manner] = {Step.APPROVE: Manner((), (errors.TransitionRefused, errors.InsufficientAvailability))}
 """How a step can be refused beyond the refusals of every step."""
@@ -637,6 +723,9 @@ DESCRIPTIONS: Mapping[tuple[Any, str], Describe] = {
     (Configuration, "DELETE"): _unconfigure,
     (Match, "POST"): _matched,
     (SecretRotation, "POST"): _rotated,
+    (Deliveries, "GET"): _deliveries,
+    (Delivery, "GET"): _delivery,
+    (Sending, "POST"): _sending,
     (Live, "GET"): _live,
     (Ready, "GET"): _ready,
     (Looks, "GET"): _look,

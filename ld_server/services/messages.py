@@ -11,6 +11,7 @@ from jmespath.exceptions import JMESPathError
 
 from ld_server.domain.signing import signed
 from ld_server.domain.triggers import Action
+from ld_server.services import feed
 from ld_server.services.sealing import Sealing
 from ld_server.services.triggers import unsealed
 from ld_server.services.webhooks import secrets_of
@@ -36,8 +37,8 @@ def payload(event: Numbered, transforms: Sequence[Mapping[str, Any]] = ()) -> by
 
 def envelope_of(event: Numbered) -> dict[str, Any]:
     """The envelope of an event, with its sequence where it has one."""
-    envelope: dict[str, Any] = orjson.loads(event.entry.body)
-    return {**envelope, "meta": {**envelope["meta"], "sequence": event.sequence}} if event.sequence else envelope
+    envelope: dict[str, Any] = feed.envelope_of(event) if event.sequence else orjson.loads(event.entry.body)
+    return envelope
 
 
 def transformed(content: Any, transform: Mapping[str, Any]) -> Any:
