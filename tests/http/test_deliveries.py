@@ -239,3 +239,14 @@ def test_an_event_about_what_was_deleted_is_no_trouble(site: Site, receiver: Rec
     assert site.ask("DELETE", "/v1/webhooks/hook_1").status_code == 204
     problem(site.post(f"{DELIVERIES}/dlv_1/redeliver"), "not-found", 404)
     assert site.get(f"{DELIVERIES}/dlv_1").json["status"] == "delivered"
+
+
+def test_readiness_tells_of_what_waits_and_of_what_was_given_up(site: Site, receiver: Receiver) -> None:
+    configure(site, receiver)
+    receiver.answer = lambda _got: Reply(500)
+    site.item_type()
+    work(site)
+    found = site.get("/health/ready").json["parts"]["deliveries"]
+    assert found == {"status": "ok", "waiting": 1, "dead": 0}
+    site.post(f"{DELIVERIES}/dlv_1/redeliver")
+    assert site.get("/health/ready").json["parts"]["deliveries"].keys() == {"status", "waiting", "dead", "oldestDueAt"}

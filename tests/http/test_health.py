@@ -27,7 +27,8 @@ def test_a_process_that_answers_is_live(site: Site) -> None:
 def test_a_process_whose_parts_work_is_ready(site: Site) -> None:
     answer = site.get("/health/ready", key=None)
     assert answer.status_code == 200
-    assert answer.json == {"status": "ok", "parts": {name: {"status": "ok"} for name in ("ledger", "sparql", "projection")}}
+    parts = {name: {"status": "ok"} for name in ("ledger", "sparql", "projection")}
+    assert answer.json == {"status": "ok", "parts": {**parts, "deliveries": {"status": "ok", "waiting": 0, "dead": 0}}}
     assert answer.headers["cache-control"] == "no-store"
 
 

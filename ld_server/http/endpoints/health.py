@@ -8,12 +8,16 @@ import falcon
 import orjson
 
 from ld_server.domain.errors import StoreUnavailable
+from ld_server.resources.kind import written
 from ld_server.services.parts import Parts
 
 log = logging.getLogger(__name__)
 
 LONGEST_LAG = timedelta(seconds=60)
 """A revision that waits longer for the SPARQL store means that no projector is at work; the aim is 0.1 s."""
+
+Check = Callable[[], dict[str, object] | None]
+"""Raises StoreUnavailable, or gives what there is to tell."""
 
 
 class Live:
@@ -30,10 +34,11 @@ class Ready:
     """`/health/ready`: 200 when every part works, else 503; each part says why not. Nothing in it is secret."""
 
     def __init__(self, parts: Parts) -> None:
-        self._checks: Mapping[str, Callable[[], None]] = {
+        self._checks: Mapping[str, Check] = {
             "ledger": parts.ledger.ping,
             "sparql": parts.sparql.ping,
             "projection": lambda: check_projection(parts),
+            "deliveries": lambda: tell_deliveries(parts),
         }
 
     def on_get(self, _req: falcon.Request, resp: falcon.Response) -> None:
@@ -50,15 +55,27 @@ def check_projection(parts: Parts) -> None:
         raise StoreUnavailable(f"{backlog.count} revisions wait for the SPARQL store, the oldest since {backlog.oldest_at.isoformat()}.")
 
 
-def _outcome(name: str, check: Callable[[], None]) -> dict[str, str]:
+def tell_deliveries(parts: Parts) -> dict[str, object]:
+    """
+    How many deliveries are not done and how many never will be, and since when the oldest that is due waits.
+
+    However many those are, this server is ready: receivers fail for reasons of their own.
+    """
+    with parts.ledger.read() as uow:
+        waiting = uow.deliveries.waiting(parts.now())
+    oldest = {} if waiting.oldest_due is None else {"oldestDueAt": written(waiting.oldest_due)}
+    return {"waiting": waiting.unfinished, "dead": waiting.dead, **oldest}
+
+
+def _outcome(name: str, check: Check) -> dict[str, object]:
     try:
-        check()
+        found = check()
     except StoreUnavailable as refusal:
         return {"status": "down", "why": refusal.detail}
     except Exception:
         log.exception("the check of %s failed", name)
         return {"status": "down", "why": "The check failed; the log says why."}
-    return {"status": "ok"}
+    return {"status": "ok", **(found or {})}
 
 
 def _give(resp: falcon.Response, status: int, content: Mapping[str, object]) -> None:
