@@ -68,6 +68,18 @@ def test_events_have_the_published_schema(site: Site) -> None:
     assert not Draft202012Validator(schema).is_valid({**event, "occurredAt": 1})
 
 
+def test_what_describes_events_is_published(site: Site) -> None:
+    context, schema, shape = "/contexts/events.jsonld", "/shapes/event-envelope.json", "/shapes/event.ttl"
+    page = feed(site)
+    assert page["@context"][0] == f"http://localhost:8000{context}"
+    assert "eventType" in site.get(context, key=None).text
+    assert "targetSubjectsOf rsv:eventType" in site.get(shape, key=None).text
+    assert any(one["@id"].endswith(shape) for one in site.get("/shapes", key=None, Accept="application/ld+json").json["member"])
+    assert site.get(schema, key=None).json["$id"] == f"http://localhost:8000{schema}"
+    event = site.get(f"{EVENTS_PATH}/{page['member'][0]['id']}").json
+    assert event == {"@context": page["@context"], **page["member"][0]}
+
+
 def test_there_is_no_event_by_another_name(site: Site) -> None:
     for name in ("evt_0", "ra_1", "1", "%00", "ü"):
         problem(site.get(f"{EVENTS_PATH}/{name}"), "not-found", 404)

@@ -226,7 +226,9 @@ def _pages(parts: Parts, directory: str, pattern: str, what: str, native: Format
 
 
 def _files(directory: str, pattern: str) -> list[Path]:
-    return sorted(data_directory(directory).glob(pattern))
+    """What is published: the files of the directory, and those of `events` below it, which no resource is checked against."""
+    place = data_directory(directory)
+    return sorted((*place.glob(pattern), *(place / "events").glob(pattern)), key=lambda file: file.name)
 
 
 contexts = partial(_list, directory="contexts", pattern="*.jsonld")
