@@ -25,14 +25,24 @@ AT_RISK = "rentAction.atRisk"
 """The event by which reservations are told of; the pools that it was told about are looked at again."""
 
 
-def dangers(now: datetime, *only: ColumnElement[bool], pools: Any = None) -> Select[Any]:
-    """
-    A row for each promise and each thing that endangers it. `only` narrows the promises: conditions on PROMISED.
+def every_danger(now: datetime) -> Select[Any]:
+    """A row for each promise and each thing that endangers it."""
+    periods = _unavailable(now, (), _PERIOD.c.asset_number + literal_column("0"))
+    return together(periods, _out_of_service(now, ()), _overdue(now, ()), _over_promised(now, (), _suspects(now)))
 
-    `pools` are those that may be promised beyond what they have, by their identifiers or as a query; left out, those that can be.
-    """
-    units = (one(now, only) for one in (_unavailable, _out_of_service, _overdue))
-    found = union_all(*units, _over_promised(now, only, _suspects(now) if pools is None else pools)).subquery("dangers")
+
+def dangers_of_units(now: datetime, *only: ColumnElement[bool]) -> list[Select[Any]]:
+    """The same for promises of units, narrowed to few by conditions on PROMISED; to be put together by `together`."""
+    return [_unavailable(now, only), _out_of_service(now, only), _overdue(now, only)]
+
+
+def dangers_of_pools(now: datetime, pools: Any, *only: ColumnElement[bool]) -> list[Select[Any]]:
+    """The same for promises from these pools, which are named by their identifiers or by a query."""
+    return [_over_promised(now, only, pools)]
+
+
+def together(*queries: Select[Any]) -> Select[Any]:
+    found = union_all(*queries).subquery("dangers")
     return select(*(found.c[name] for name in NAMES))
 
 
@@ -47,7 +57,7 @@ PROMISED = _P.c
 
 def endangered(now: datetime) -> Select[Any]:
     """The reservations that have a promise in danger."""
-    found = dangers(now).subquery("endangered")
+    found = every_danger(now).subquery("endangered")
     return select(found.c.rent_action)
 
 
@@ -76,10 +86,11 @@ def _danger(reason: Reason, source: Any, said: Any, holder: Any, since: Any, unt
     return select(*(column.label(name) for name, column in named))
 
 
-def _unavailable(now: datetime, only: Iterable[ColumnElement[bool]]) -> Select[Any]:
+def _unavailable(now: datetime, only: Iterable[ColumnElement[bool]], number: Any = _PERIOD.c.asset_number) -> Select[Any]:
+    """`number` is that of the unit; where it is an expression, no index is used for it, and the few periods lead to the promises."""
     found = _danger(Reason.UNAVAILABLE, _P.c.asset, _PERIOD.c.reason, _NO_TEXT, _PERIOD.c.unavailable_from, _PERIOD.c.unavailable_to)
     lasts = or_(_PERIOD.c.unavailable_to.is_(None), and_(_PERIOD.c.unavailable_to > _P.c.blocked_from, _PERIOD.c.unavailable_to > now))
-    is_of = _PERIOD.c.asset_number == _P.c.asset_number
+    is_of = number == _P.c.asset_number
     return found.join_from(_P, _PERIOD, is_of).where(*_promises(now, only), _PERIOD.c.unavailable_from < _P.c.blocked_to, lasts)
 
 
@@ -110,14 +121,15 @@ def _times_of_excess(now: datetime, pools: Any) -> Subquery:
     From when until when more units of one of these pools are promised or out than it has.
 
     Each promise adds at its start and takes off at its end, what is late never: the sum so far is how many there are. At one instant
-    ends come first, and sums between changes of the same instant last no time.
+    ends come first, and sums between changes of the same instant last no time. They are distinct anyway; saying so keeps SQLite from
+    comparing every sum with every promise before it looks at the quantity of the pool.
     """
     changes = _changes(now, pools)
     order = (changes.c.at, changes.c.change)
     level = func.sum(changes.c.change).over(partition_by=changes.c.stock_pool, order_by=order).label("level")
     until = func.lead(changes.c.at, type_=tables.Instant()).over(partition_by=changes.c.stock_pool, order_by=order).label("until")
     levels = select(changes.c.stock_pool, changes.c.at, level, until).subquery("levels")
-    excess = select(levels.c.stock_pool, levels.c.at, levels.c.until).join(_POOL, _POOL.c.identifier == levels.c.stock_pool)
+    excess = select(levels.c.stock_pool, levels.c.at, levels.c.until).join(_POOL, _POOL.c.identifier == levels.c.stock_pool).distinct()
     lasts = and_(_ends_after(levels.c.until, levels.c.at), _ends_after(levels.c.until, now))
     return excess.where(levels.c.level > _POOL.c.quantity_total, lasts).subquery("excess")
 

@@ -56,7 +56,9 @@ def take_back(uow: UnitOfWork, command: ReturnUnits, occasion: Occasion) -> Head
     changed = _written(uow, before, [_back(held, one, occasion) for one in taken])
     _mark(uow, broken, occasion)
     after = _after_return(uow, head, before, changed, occasion)
-    risk.look(uow, {_source(row) for row, _ in returned}, occasion)
+    marked = {one.head.identifier for one in broken}
+    risk.look(uow, marked, occasion)
+    risk.look_again(uow, {_source(row) for row, _ in returned} - marked, occasion)
     return after
 
 

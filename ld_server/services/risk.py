@@ -46,6 +46,11 @@ def look(uow: UnitOfWork, sources: Collection[str], occasion: Occasion) -> None:
     _compare(uow, current, uow.told.about(AT_RISK, sources) if sources else set(), occasion)
 
 
+def look_again(uow: UnitOfWork, sources: Collection[str], occasion: Occasion) -> None:
+    """The same after a change that endangers nobody: only where a danger is known there is anything to look at."""
+    look(uow, {cause for _, cause in uow.told.about(AT_RISK, sources)}, occasion)
+
+
 def overdue_scan(uow: UnitOfWork, occasion: Occasion) -> int:
     """
     Tell of the reservations whose time is over and whose units are still out, and of those that they endanger. Gives how many are
