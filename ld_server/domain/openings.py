@@ -229,7 +229,7 @@ DAY = timedelta(days=1)
 
 
 class Day(Protocol):
-    """A day (UTC) of a pool: what is in use at its first instant, at most, at least, and how many units begin to be in use later in it."""
+    """A day (UTC) of a pool: what is in use at its first instant, at most, at least, and how many units begin to be in use in it."""
 
     @property
     def start(self) -> datetime: ...
@@ -254,5 +254,10 @@ def least_used(days: Sequence[Day], first: datetime, last: datetime, length: tim
     common = [day for day in days if day.start >= last and day.start + DAY <= later(first, length)]
     if not common:
         return begun
-    whole = common[0].level + sum(day.started for day in common) if rule == Rule.OVERLAP else max(day.peak for day in common)
-    return max(begun, whole)
+    return max(begun, _met_in(common) if rule == Rule.OVERLAP else max(day.peak for day in common))
+
+
+def _met_in(days: Sequence[Day]) -> int:
+    """At least so many units overlap these days. What begins with the first instant is in its level and among what begins in the day."""
+    first, *others = days
+    return max(first.level, first.started) + sum(day.started for day in others)

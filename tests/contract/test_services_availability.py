@@ -9,16 +9,18 @@ from typing import Any
 
 import pytest
 
+from ld_server.domain.allocation import Supply
 from ld_server.domain.capacity import Rule
-from ld_server.domain.commands import CreateAsset
+from ld_server.domain.commands import ChangeCatalogEntry, CreateAsset
+from ld_server.domain.errors import InsufficientAvailability, InvalidParameter
 from ld_server.domain.window import LATEST, Window
 from ld_server.resources.kind import instant, written
-from ld_server.services import availability
+from ld_server.services import availability, index
 from ld_server.services.availability import Circumstances
-from ld_server.services.timeline import day_by_day, timeline
+from ld_server.services.timeline import Room, Step, day_by_day, timeline
 from relational.allocations import AllocationRow
 from relational.unit_of_work import Ledger
-from tests.contract.fleet import NOW, Fleet, asset
+from tests.contract.fleet import AFTERNOON, MORNING, NEXT_DAY, NOW, Fleet, asset
 
 MIDNIGHT = instant("2027-02-01T00:00:00Z")
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -101,11 +103,11 @@ def pools(fleet: Fleet, chance: random.Random, code: str) -> Situation:
     """A fungible item type with pools that promised whatever, also more than they have."""
     found = _item_type(fleet, chance, code, "fungible")
     for place in ("Oslo", "Bergen", "Oslo")[: chance.randint(1, 3)]:
-        found.places[fleet.pool(found.item_type, total := chance.randint(1, 9), location=place)] = place
+        found.places[fleet.pool(found.item_type, total := chance.randint(3, 9), location=place)] = place
         found.totals[list(found.places)[-1]] = total
     booked = fleet.reserve(found.item_type)
     for source in found.places:
-        found.held[source] = [_promised(found, booked, source, None, chance.randint(1, 4)) for _ in range(chance.randint(0, 9))]
+        found.held[source] = [_promised(found, booked, source, None, chance.randint(1, 3)) for _ in range(chance.randint(4, 16))]
     return found
 
 
@@ -134,7 +136,7 @@ def new_unit(fleet: Fleet, item_type: str, tag: str, place: str | None = None, p
 
 
 def _item_type(fleet: Fleet, chance: random.Random, code: str, kind: str) -> Situation:
-    rule, before, after = chance.choice(list(Rule)), chance.choice((0, 0, 3)), chance.choice((0, 1))
+    rule, before, after = chance.choice(list(Rule)), chance.choice((0, 7, 30)), chance.choice((0, 1, 26))
     turnaround = {"turnaroundBefore": f"PT{before}H", "turnaroundAfter": f"PT{after}H"}
     item_type = fleet.item_type(code, kind=kind, capacityRule=str(rule), **turnaround)
     return Situation(fleet, chance, rule, item_type, before * HOUR, after * HOUR)
@@ -248,3 +250,113 @@ def test_the_timeline_tells_every_instant(fleet: Fleet, kind: str, seed: int) ->
         assert day.room.available <= min(found.at(day.start + half * HOUR / 2) for half in range(48))
     if len(found.places) == 1 or found.is_serialized:
         assert [day.room.available for day in days] == [min(found.at(day.start + half * HOUR / 2) for half in range(48)) for day in days]
+
+
+# --- single rules -----------------------------------------------------------------------------------------------------
+
+
+def test_what_begins_at_midnight_is_counted_once(fleet: Fleet) -> None:
+    """A search that tells days by their counts must not pass over a day on which there is room."""
+    found = Situation(fleet, random.Random(0), Rule.OVERLAP, fleet.item_type("CABLE", kind="fungible"), 0 * HOUR, 0 * HOUR)
+    pool = fleet.pool(found.item_type, 2)
+    booked = fleet.reserve(found.item_type)
+    _promised(found, booked, pool, Window(MIDNIGHT + 40 * DAY + 6 * HOUR, MIDNIGHT + 40 * DAY + 8 * HOUR), 2)
+    _promised(found, booked, pool, Window(MIDNIGHT + 41 * DAY, MIDNIGHT + 42 * DAY))
+    with fleet.ledger.read() as uow:
+        got = availability.first_window(uow, {found.item_type: 1}, 3 * DAY, MIDNIGHT + 40 * DAY, GIVEN)
+    assert got is not None
+    assert got.start == MIDNIGHT + 40 * DAY + 8 * HOUR
+
+
+def test_the_turnaround_before_a_window_lies_on_other_days(fleet: Fleet) -> None:
+    item_type = fleet.item_type("CABLE", kind="fungible", turnaroundBefore="PT30H")
+    found = Situation(fleet, random.Random(0), Rule.OVERLAP, item_type, 0 * HOUR, 0 * HOUR)
+    pool, booked = fleet.pool(item_type, 1), fleet.reserve(item_type)
+    day = MIDNIGHT + 40 * DAY
+    _promised(found, booked, pool, Window(day - 30 * HOUR, day - 29 * HOUR))
+    _promised(found, booked, pool, Window(day + DAY, day + 3 * DAY))
+    with fleet.ledger.read() as uow:
+        got = availability.first_window(uow, {item_type: 1}, 20 * HOUR, day, GIVEN)
+    assert got == Window(day + HOUR, day + 21 * HOUR)
+
+
+def test_a_window_beyond_the_horizon_is_not_found(fleet: Fleet) -> None:
+    [timer] = fleet.assets(item_type := fleet.item_type(), "TN-1")
+    found = Situation(fleet, random.Random(0), Rule.OVERLAP, item_type, 0 * HOUR, 0 * HOUR, is_serialized=True)
+    _promised(found, fleet.reserve(item_type), timer, Window(MIDNIGHT + DAY, MIDNIGHT + 11 * DAY))
+    with fleet.ledger.read() as uow:
+        for horizon, expected in ((10 * DAY, None), (10 * DAY + HOUR, MIDNIGHT + 11 * DAY)):
+            given = Circumstances(NOW, horizon=horizon)
+            got = availability.first_window(uow, {item_type: 1}, HOUR, MIDNIGHT + DAY, given)
+            assert (got and got.start) == expected
+
+
+def test_units_of_a_reservation_come_from_as_few_places_as_possible(fleet: Fleet) -> None:
+    timer, mast = fleet.item_type("TIMER"), fleet.item_type("MAST")
+    for tag, place in (("T-1", "Oslo"), ("T-2", "Bergen"), ("T-3", "Bergen")):
+        new_unit(fleet, timer, tag, place)
+    for tag, place in (("M-1", "Oslo"), ("M-2", "Bergen")):
+        new_unit(fleet, mast, tag, place)
+    wanted = {timer: 2, mast: 1}
+    with fleet.ledger.read() as uow:
+        windows = availability.blocked(uow, wanted, window(MORNING))
+        found = availability.free(uow, wanted, windows, GIVEN)
+        alone = availability.free(uow, {timer: 1}, windows, GIVEN)
+        there = availability.free(uow, wanted, windows, Circumstances(NOW, "Oslo"))
+    assert [[one.label for one in found[item]] for item in wanted] == [["T-2", "T-3", "T-1"], ["M-2", "M-1"]]
+    assert alone == {timer: [Supply("asset_1", "T-1")]}
+    assert [[one.label for one in there[item]] for item in wanted] == [["T-1"], ["M-1"]]
+
+
+def test_pools_that_are_not_active_give_nothing(fleet: Fleet) -> None:
+    cables = fleet.pooled(30)
+    fleet.pool(cables, 20, isActive=False)
+    with fleet.ledger.read() as uow:
+        found = availability.supplied(uow, [cables, "itemType_99"], window(MORNING), GIVEN)
+    assert [(item, one.capacity.total, one.capacity.available) for item, one in found.items()] == [(cables, 30, 30)]
+
+
+def test_available_is_what_an_approval_gets(fleet: Fleet) -> None:
+    timer = fleet.stocked("T-1", "T-2", "T-3", turnaroundAfter="PT1H")
+    fleet.approve(fleet.reserve(timer, 1, MORNING))
+    for times, expected in ((MORNING, 2), (AFTERNOON, 0), (NEXT_DAY, 3)):
+        with fleet.ledger.read() as uow:
+            left = availability.supplied(uow, [timer], window(times), GIVEN)[timer].capacity.available
+        with pytest.raises(InsufficientAvailability):
+            fleet.approve(fleet.reserve(timer, left + 1, times))
+        assert left == expected
+        assert not left or fleet.approve(fleet.reserve(timer, left, times))["allocatedQuantity"] == left
+
+
+def test_the_times_in_which_a_unit_cannot_be_had_follow_the_document(fleet: Fleet) -> None:
+    item_type = fleet.item_type()
+    unit = new_unit(fleet, item_type, "TN-1", None, [Window(MIDNIGHT, MIDNIGHT + DAY)])
+    asked = Window(MIDNIGHT, MIDNIGHT + HOUR)
+    assert _is_free(fleet, item_type, asked) is False
+    index.rebuild(fleet.ledger)
+    assert _is_free(fleet, item_type, asked) is False
+    other = fleet.item_type("TN-3")
+    _change(fleet, unit, isVariantOf={**fleet.document(unit)["isVariantOf"], "identifier": other})
+    assert _is_free(fleet, other, asked) is False
+    _change(fleet, unit, unavailable=[])
+    assert _is_free(fleet, other, asked) is True
+
+
+def _is_free(fleet: Fleet, item_type: str, asked: Window) -> bool:
+    with fleet.ledger.read() as uow:
+        return availability.supplied(uow, [item_type], asked, GIVEN)[item_type].capacity.available == 1
+
+
+def _change(fleet: Fleet, identifier: str, **changes: Any) -> None:
+    fleet.do(ChangeCatalogEntry(identifier, {**fleet.document(identifier), **changes}, None))
+
+
+def test_a_timeline_comes_to_an_end(fleet: Fleet) -> None:
+    cables = fleet.pooled(3)
+    with fleet.ledger.read() as uow:
+        for tell in (timeline, day_by_day):
+            with pytest.raises(InvalidParameter, match="3660 days"):
+                tell(uow, cables, Window(MIDNIGHT, MIDNIGHT + 3661 * DAY), GIVEN)
+        room = Room(3, 0, 3)
+        assert timeline(uow, cables, Window(MIDNIGHT, MIDNIGHT + 3660 * DAY), GIVEN) == [Step(MIDNIGHT, MIDNIGHT + 3660 * DAY, room)]
+        assert day_by_day(uow, cables, Window(MIDNIGHT, MIDNIGHT + HOUR), GIVEN) == [Step(MIDNIGHT, MIDNIGHT + DAY, room)]

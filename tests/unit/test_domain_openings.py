@@ -202,6 +202,48 @@ def test_steps_that_change_nothing_are_left_out() -> None:
     assert list(openings.steps_between(steps, at(9))) == [(at(0), at(2), 1), (at(2), at(3), 3), (at(3), at(9), 1)]
 
 
+# --- by the day -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Day:
+    start: datetime
+    level: int
+    peak: int
+    low: int
+    started: int
+
+
+def day(number: int, made: Sequence[Promise]) -> Day:
+    first, last = 24 * number, 24 * number + 24
+    levels = [reserved(made, hour, hour + 0.1) for hour in range(first, last)]
+    return Day(at(first), levels[0], max(levels), min(levels), sum(one.quantity for one in made if first <= one.start < last))
+
+
+long_promise = st.builds(
+    lambda start, length, quantity: Promise(start, start + length, quantity),
+    st.one_of(st.integers(0, 120), st.sampled_from((24, 48, 72))),
+    st.one_of(st.integers(1, 60), st.sampled_from((24, 48))),
+    st.integers(1, 4),
+)
+
+
+@given(st.lists(long_promise, max_size=10), st.integers(0, 60), st.integers(1, 24), st.integers(1, 70))
+def test_no_start_uses_less_than_the_days_say(made: list[Promise], first: int, width: int, length: int) -> None:
+    days = [day(number, made) for number in range(7)]
+    for rule, used in ((Rule.OVERLAP, reserved), (Rule.PEAK, peak)):
+        least = openings.least_used(days, at(first), at(first + width), length * HOUR, rule)
+        assert least <= min(used(made, first + half / 2, first + half / 2 + length) for half in range(2 * width))
+
+
+def test_the_days_say_as_much_as_they_can() -> None:
+    """Starts on the first day, three days long: the two days between are in every such window, and the first day's low is not all."""
+    made = [Promise(20, 30, 2), Promise(24, 72, 3), Promise(26, 27, 5)]
+    days = [day(number, made) for number in range(5)]
+    least = {rule: openings.least_used(days, at(0), at(24), 72 * HOUR, rule) for rule in Rule}
+    assert least == {Rule.OVERLAP: 8, Rule.PEAK: 10}
+
+
 @pytest.mark.parametrize("rule", Rule)
 def test_a_pool_that_promised_more_than_it_has_leaves_nothing(rule: Rule) -> None:
     assert stretch(2, [Promise(0, 5, 7)]).left([at(0), at(5)], HOUR, rule) == [0, 2]
