@@ -73,8 +73,7 @@ class ApproveReservation:
     policy: str
 
     def __post_init__(self) -> None:
-        if self.policy not in list(Policy):
-            raise InvalidParameter(f"allocationPolicy must be {' or '.join(Policy)}.", parameter="allocationPolicy")
+        _refuse_unknown_policy(self.policy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +114,74 @@ class ReturnUnits:
     handovers: tuple[Handover, ...] = ()
 
 
+def _refuse_unknown_policy(policy: str) -> None:
+    if policy not in list(Policy):
+        raise InvalidParameter(f"allocationPolicy must be {' or '.join(Policy)}.", parameter="allocationPolicy")
+
+
+@dataclass(frozen=True, slots=True)
+class NamedUnit:
+    """An asset that is to be promised, where it was named (a JSON pointer), and the line that it is for; None for any that needs it."""
+
+    asset: str
+    pointer: str
+    line: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AllocateUnits:
+    """Tries again for what is missing. Of the named units each must be among those that the reservation has then."""
+
+    identifier: str
+    expected: Expected
+    policy: str
+    named: tuple[NamedUnit, ...] = ()
+
+    def __post_init__(self) -> None:
+        _refuse_unknown_policy(self.policy)
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseAllocations:
+    """Gives units back before they went out: all that are promised, or those of some allocations."""
+
+    identifier: str
+    expected: Expected = None
+    allocations: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SwapAllocation:
+    """Gives an allocation another unit: the named asset, or any that is free."""
+
+    identifier: str
+    allocation: str
+    expected: Expected = None
+    asset: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FulfillReservation:
+    """Ends a reservation of which nothing is out."""
+
+    identifier: str
+    expected: Expected = None
+
+
 Creation = CreateItemType | CreateAsset | CreateStockPool | CreateKitTemplate | CreateReservation
 Change = ChangeCatalogEntry | ChangeReservation
-ReservationStep = SubmitReservation | ApproveReservation | RejectReservation | CancelReservation | CheckOutUnits | ReturnUnits
+ReservationStep = (
+    SubmitReservation
+    | ApproveReservation
+    | RejectReservation
+    | CancelReservation
+    | AllocateUnits
+    | ReleaseAllocations
+    | SwapAllocation
+    | CheckOutUnits
+    | ReturnUnits
+    | FulfillReservation
+)
 Command = Creation | Change | ReservationStep
 
 

@@ -26,6 +26,9 @@ class Step(StrEnum):
     CANCEL = "cancel"
     CHECK_OUT = "check-out"
     RETURN = "return"
+    ALLOCATE = "allocate"
+    RELEASE = "release-allocations"
+    SWAP = "swap"
     FULFILL = "fulfill"
 
 
@@ -35,6 +38,9 @@ TRANSITIONS: Mapping[Status, Mapping[Step, Status]] = {
     Status.APPROVED: {
         Step.CHECK_OUT: Status.APPROVED,
         Step.RETURN: Status.APPROVED,
+        Step.ALLOCATE: Status.APPROVED,
+        Step.RELEASE: Status.APPROVED,
+        Step.SWAP: Status.APPROVED,
         Step.FULFILL: Status.FULFILLED,
         Step.CANCEL: Status.CANCELLED,
     },

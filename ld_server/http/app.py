@@ -96,7 +96,13 @@ ROUTES: tuple[Route, ...] = (
     Route("/v1/rent-actions/{identifier}/cancel", partial(ReservationStep, step=Step.CANCEL), {"POST": Scope.APPROVER}),
     Route("/v1/rent-actions/{identifier}/check-out", partial(Custody, step=Step.CHECK_OUT), {"POST": Scope.ALLOCATOR}),
     Route("/v1/rent-actions/{identifier}/return", partial(Custody, step=Step.RETURN), {"POST": Scope.ALLOCATOR}),
+    Route("/v1/rent-actions/{identifier}/fulfill", partial(ReservationStep, step=Step.FULFILL), {"POST": Scope.ALLOCATOR}),
+    Route("/v1/rent-actions/{identifier}/allocate", partial(ReservationStep, step=Step.ALLOCATE), {"POST": Scope.ALLOCATOR}),
+    Route("/v1/rent-actions/{identifier}/release-allocations", partial(ReservationStep, step=Step.RELEASE), {"POST": Scope.ALLOCATOR}),
     Route("/v1/rent-actions/{identifier}/allocations", Allocations, {"GET": ANY}),
+    Route(
+        "/v1/rent-actions/{identifier}/allocations/{allocation}/swap", partial(ReservationStep, step=Step.SWAP), {"POST": Scope.ALLOCATOR}
+    ),
     Route("/v1/rent-actions/{identifier}/conflicts", Conflicts, {"GET": ANY}),
 )
 

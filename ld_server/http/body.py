@@ -1,7 +1,8 @@
 """Request bodies: bounded, in UTF-8, in a syntax that can be read. Nothing beyond the limit is ever taken from the wire."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import falcon
@@ -101,11 +102,23 @@ def _refuse_charset(media_type: MediaRange, readable: Sequence[str]) -> None:
         raise UnsupportedMediaType(f"The charset {charset!r} cannot be read here; send UTF-8.", supported=list(readable))
 
 
-Known = Mapping[str, tuple[str, ...] | None]
-"""The options of a step: name → allowed values, None for any text."""
+@dataclass(frozen=True)
+class Shaped:
+    """
+    An option that is more than a word. `check(value, pointer)` gives what is wrong with a value; `schema` is a JSON Schema of what is
+    right, and `example` is right.
+    """
+
+    check: Callable[[Any, str], Iterator[Violation]]
+    schema: Mapping[str, Any]
+    example: Any
 
 
-def read_options(req: falcon.Request, settings: Settings, known: Known) -> tuple[bytes, dict[str, str]]:
+Known = Mapping[str, tuple[str, ...] | Shaped | None]
+"""The options of a step: name → allowed values, or what else they are; None for any text."""
+
+
+def read_options(req: falcon.Request, settings: Settings, known: Known) -> tuple[bytes, dict[str, Any]]:
     """
     The body of a step, and the options in it: a JSON object of known options, or nothing at all.
 
@@ -128,9 +141,16 @@ def _check_option(name: str, value: Any, known: Known) -> None:
     if name not in known:
         sentence, members = hint(name, known)
         raise UnknownTerm(f"There is no option {name!r} here. {sentence}", term=name, pointer=f"/{name}", **members)
-    message = _complaint(name, value, known[name])
-    if message:
-        raise ShapeViolation(f"{message}.", [Violation(f"/{name}", vocab.RSV + name, value, message)])
+    violations = list(_complaints(name, value, known[name]))
+    if violations:
+        raise ShapeViolation(f"{violations[0].message}.", violations)
+
+
+def _complaints(name: str, value: Any, wanted: tuple[str, ...] | Shaped | None) -> Iterator[Violation]:
+    if isinstance(wanted, Shaped):
+        yield from wanted.check(value, f"/{name}")
+    elif message := _complaint(name, value, wanted):
+        yield Violation(f"/{name}", vocab.RSV + name, value, message)
 
 
 def _complaint(name: str, value: Any, allowed: tuple[str, ...] | None) -> str | None:

@@ -16,7 +16,7 @@ from ld_server.domain.scopes import Scope
 from ld_server.domain.status import TRANSITIONS, Step
 from ld_server.http import delivery_schemas
 from ld_server.http.authentication import Needed
-from ld_server.http.body import JSON_PATCH, PATCHABLE, READABLE, STEP_READABLE, Known
+from ld_server.http.body import JSON_PATCH, PATCHABLE, READABLE, STEP_READABLE, Known, Shaped
 from ld_server.http.endpoints import deliveries, description, discovery, sparql
 from ld_server.http.endpoints.availability import FILTERS as ASKED_OF_AVAILABILITY
 from ld_server.http.endpoints.availability import FREE_UNITS_KNOWN, MOST_WANTED, Answers, FreeUnits, Question, length, quantity
@@ -290,19 +290,35 @@ def _past(route: Route) -> Operation:
 
 def _step(route: Route) -> Operation:
     step: Step = route.bound["step"]
-    froms = [str(status) for status, steps in TRANSITIONS.items() if step in steps]
-    to = next(str(steps[step]) for steps in TRANSITIONS.values() if step in steps)
+    allocation = (_ALLOCATION,) if "{allocation}" in route.template else ()
     known = STEPS[step].options
     after = Answer(200, "The reservation as it is then.", _offered(RESOURCE_OFFERS, _ref(_schema_name(RENT_ACTION))), WRITTEN)
     return Operation(
-        name=f"{step}{_name(RENT_ACTION)}",
+        name=f"{_camel(step)}{_name(RENT_ACTION)}",
         group=RENT_ACTION.frame.name,
-        summary=f"{step.title()}: {', '.join(froms)} becomes {to}",
+        summary=f"{step.replace('-', ' ').capitalize()}: {_effect(step)}",
         answers=(after,),
-        manners=(_of(RENT_ACTION), REHEARSED, GUARDED, ONCE, QUERIED, NEGOTIATED, READ, OPTIONS_OF_STEP, STEP_REFUSALS.get(step, TAKEN)),
+        manners=(_of(RENT_ACTION), *allocation, *STEPPING, STEP_REFUSALS.get(step, TAKEN)),
         body=Content(dict.fromkeys(STEP_READABLE, _options(known)), {"everything": _example_options(known)}, is_required=False),
         returns=RENT_ACTION.name,
     )
+
+
+_ALLOCATION = _in_path("allocation", "Identifier of the allocation.", pattern="^alloc_[1-9][0-9]{0,17}$")
+STEPPING = (REHEARSED, GUARDED, ONCE, QUERIED, NEGOTIATED, READ, OPTIONS_OF_STEP)
+"""The manners of every step."""
+
+
+def _camel(step: Step) -> str:
+    """`releaseAllocations` for `release-allocations`."""
+    first, *others = step.split("-")
+    return first + "".join(other.title() for other in others)
+
+
+def _effect(step: Step) -> str:
+    froms = [str(status) for status, steps in TRANSITIONS.items() if step in steps]
+    to = next(str(steps[step]) for steps in TRANSITIONS.values() if step in steps)
+    return f"stays {to}" if froms == [to] else f"{', '.join(froms)} becomes {to}"
 
 
 def _options(known: Known) -> Json:
@@ -310,12 +326,20 @@ def _options(known: Known) -> Json:
     return {"type": "object", "properties": {"@context": CONTEXT, **properties}, "additionalProperties": False}
 
 
-def _option(allowed: tuple[str, ...] | None) -> Json:
+def _option(allowed: tuple[str, ...] | Shaped | None) -> Json:
+    if isinstance(allowed, Shaped):
+        return dict(allowed.schema)
     return {"enum": [str(one) for one in allowed]} if allowed else {"type": "string", "minLength": 1, "maxLength": LONGEST_REASON}
 
 
 def _example_options(known: Known) -> Json:
-    return {name: str(allowed[0]) if allowed else "The rally was called off." for name, allowed in known.items()}
+    return {name: _example_option(allowed) for name, allowed in known.items()}
+
+
+def _example_option(allowed: tuple[str, ...] | Shaped | None) -> Any:
+    if isinstance(allowed, Shaped):
+        return allowed.example
+    return str(allowed[0]) if allowed else "The rally was called off."
 
 
 def _allocations(_route: Route) -> Operation:
@@ -675,7 +699,13 @@ def _sending(route: Route) -> Operation:
 
 
 TAKEN = Manner((), (errors.TransitionRefused,))
-STEP_REFUSALS: Mapping[Step, Manner] = {Step.APPROVE: Manner((), (errors.TransitionRefused, errors.InsufficientAvailability))}
+CLAIMING = (errors.TransitionRefused, errors.InsufficientAvailability)
+STEP_REFUSALS: Mapping[Step, Manner] = {
+    Step.APPROVE: Manner((), CLAIMING),
+    Step.ALLOCATE: Manner((), (*CLAIMING, errors.UnknownReference)),
+    Step.RELEASE: Manner((), (errors.TransitionRefused, errors.UnknownReference)),
+    Step.SWAP: Manner((), (*CLAIMING, errors.UnknownReference)),
+}
 """How a step can be refused beyond the refusals of every step."""
 
 

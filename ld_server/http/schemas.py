@@ -89,7 +89,7 @@ class KindSchemas:
         return {
             "description": f"{self._shape.description} Statements in other vocabularies may be added and are kept.",
             "type": "object",
-            **self._required(self._writable),
+            **self._required(self._writable, self._shape.choices),
             "properties": {**self._requested(), **{key: _one_of(values) for key, values in self.kind.at_first.items()}},
         }
 
@@ -100,7 +100,8 @@ class KindSchemas:
 
     def examples(self) -> Json:
         """Things to post, by what is special about them."""
-        required = [one for one in self._writable if one.is_required]
+        first = {paths[0] for paths in self._shape.choices}
+        required = [one for one in self._writable if one.is_required or one.path in first]
         found = {
             "required": {self._key(one.path): self._example(one) for one in required},
             "everything": {"@type": self._type_names(), **{self._key(one.path): self._example(one) for one in self._written_out()}},
@@ -127,9 +128,10 @@ class KindSchemas:
         return [one for one in self._known if one.path not in self.kind.frame.managed]
 
     def _written_out(self) -> Iterator[Property]:
-        """What a whole example has: nothing that only repeats what its parts say."""
+        """What a whole example has: nothing that only repeats what its parts say, and nothing that stands in place of something else."""
         repeated = {part.path for one in self._writable for part in self._instead(one)}
-        return (one for one in self._writable if one.path not in repeated)
+        instead = {path for paths in self._shape.choices for path in paths[1:]}
+        return (one for one in self._writable if one.path not in repeated | instead)
 
     def _instead(self, one: Property) -> list[Property]:
         """What may be said of the resource itself in place of its only part: `object` and `requestedQuantity` for the only line."""
@@ -149,9 +151,10 @@ class KindSchemas:
         flat = {key: target for key, target in self.kind.frame.flat.items() if target in reached}
         return {self._key(key): {"type": "string", "description": self.shapes.comment(key)} for key in flat}
 
-    def _required(self, properties: Iterable[Property]) -> Json:
+    def _required(self, properties: Iterable[Property], choices: Iterable[Iterable[str]] = ()) -> Json:
         """The keywords that say what must be there, in one of the ways in which it can be said."""
         ways = [self._ways(one) for one in properties if one.is_required]
+        ways += [[(self._key(path),) for path in paths] for paths in choices]
         always = [way[0][0] for way in ways if len(way) == 1]
         chosen = [{"anyOf": [{"required": list(keys)} for keys in way]} for way in ways if len(way) > 1]
         return {**({"required": always} if always else {}), **({"allOf": chosen} if chosen else {})}

@@ -52,12 +52,15 @@ class Property:
 
 @dataclass(frozen=True)
 class Shape:
-    """A node shape: its name, what it describes, and its properties in their order."""
+    """
+    A node shape: its name, what it describes, and its properties in their order. `choices` are properties of which one must be there.
+    """
 
     iri: str
     name: str = ""
     description: str = ""
     properties: tuple[Property, ...] = field(default_factory=tuple)
+    choices: tuple[tuple[str, ...], ...] = ()
 
 
 class Shapes:
@@ -104,7 +107,14 @@ class _Reader:
 
     def shape(self, node: ox.NamedNode) -> Shape:
         said = self._statements[node]
-        return Shape(node.value, _text(said, "name"), _text(said, "description"), self._properties([node]))
+        return Shape(node.value, _text(said, "name"), _text(said, "description"), self._properties([node]), tuple(self._choices(node)))
+
+    def _choices(self, node: Term) -> Iterator[tuple[str, ...]]:
+        """What the property shapes ask for that count several properties together."""
+        for shape in self._values(node, "property"):
+            if max(self._numbers([shape], "minCount"), default=0) > 0:
+                for head in self._all(self._values(shape, "path"), "alternativePath"):
+                    yield tuple(one.value for one in self._list(head))
 
     def _properties(self, nodes: Iterable[Term]) -> tuple[Property, ...]:
         """The properties that these shapes ask for, in their order."""

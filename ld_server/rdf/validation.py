@@ -112,7 +112,7 @@ def merged_reports(reports: Sequence[Sequence[ox.Triple]]) -> list[ox.Triple]:
 class _Result:
     """
     A result of pySHACL. `place`: fragment of the focus, "" for the root; `order`: place of its shape among the others. `path` is ""
-    where the wrong value has no property of its own.
+    where the wrong value has no property of its own; where one of several properties is asked for, it is the first of them.
     """
 
     raw: RawResult
@@ -145,6 +145,7 @@ class _Shapes:
         self._shapes = Shapes(graph)
         self._classes = [(lower, RDFS.subClassOf, upper) for lower, upper in graph.subject_objects(RDFS.subClassOf)]
         self._looked_at = frozenset(str(term) for term in _predicates_looked_at(graph))
+        self._leading = {str(shape): str(first) for shape, first in _leading_alternatives(graph)}
         self._orders = {str(shape): int(str(order)) for shape, order in graph.subject_objects(SH.order)}
         self._compared = {str(graph.value(shape, SH.path)): str(other) for shape, other in _comparisons(graph)}
         self._comparable = frozenset((*self._compared.keys(), *self._compared.values()))
@@ -226,7 +227,7 @@ class _Shapes:
             raw=raw,
             focus=focus,
             place="" if str(focus) == root else str(focus).rpartition("#")[2],
-            path=str(path) if isinstance(path, rdflib.URIRef) else "",
+            path=str(path) if isinstance(path, rdflib.URIRef) else self._leading.get(str(said[SH.sourceShape]), ""),
             value=said.get(SH.value),
             message=str(said[SH.resultMessage]),
             component=str(said[SH.sourceConstraintComponent]),
@@ -251,6 +252,13 @@ def _predicates_looked_at(graph: rdflib.Graph) -> Iterator[Node]:
     yield RDF.type
     for property_ in _LOOKING:
         yield from graph.objects(None, property_)
+
+
+def _leading_alternatives(graph: rdflib.Graph) -> Iterator[tuple[Node, Node]]:
+    """Shape → the first of the properties that it counts together."""
+    for path, alternatives in graph.subject_objects(SH.alternativePath):
+        first = graph.value(alternatives, RDF.first)
+        yield from ((shape, first) for shape in graph.subjects(SH.path, path) if isinstance(first, rdflib.URIRef))
 
 
 def _highest_counts(graph: rdflib.Graph) -> dict[str, int]:

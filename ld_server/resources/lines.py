@@ -98,17 +98,24 @@ def _iri(line: Any) -> str:
 
 def _refuse_promises(before: Document, lines: Sequence[Any], names: Sequence[str]) -> None:
     """A new line may bring a quantity along, as a copy does; it is the server that says what is promised to it."""
-    promised = {_fragment(line["@id"]): line["allocatedQuantity"] for line in before["lineItems"]}
+    promised = {_fragment(line["@id"]): line for line in before["lineItems"]}
     wrong = [
-        Violation(f"/lineItems/{position}/allocatedQuantity", vocab.ALLOCATED_QUANTITY, line["allocatedQuantity"], _PROMISED)
+        Violation(f"/lineItems/{position}/{key}", iri, _told(line[key]), f"{key} is given by the server and cannot be changed")
         for position, (line, name) in enumerate(zip(lines, names, strict=True))
-        if name in promised and isinstance(line, dict) and not is_same(line.get("allocatedQuantity", promised[name]), promised[name])
+        for key, iri in _PROMISED.items()
+        if name in promised and isinstance(line, dict) and key in line and not is_same(line[key], promised[name].get(key))
     ]
     if wrong:
         raise _refusal(wrong)
 
 
-_PROMISED = "allocatedQuantity is given by the server and cannot be changed"
+_PROMISED: Mapping[str, str] = {"allocatedQuantity": vocab.ALLOCATED_QUANTITY, "madeOf": vocab.MADE_OF}
+"""Keys of a line that the server alone says."""
+
+
+def _told(value: Any) -> Any:
+    """A wrong value as a refusal gives it back: nodes would tell too much."""
+    return None if isinstance(value, list | dict) else value
 
 
 def _refusal(violations: Sequence[Violation]) -> ShapeViolation:

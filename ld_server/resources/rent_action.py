@@ -2,7 +2,8 @@
 Reservations: who wants how many of what, from when until when. schema.org calls them rent actions.
 
 However it was posted, a reservation has lines (`#line-1`, `#line-2`, …) and one agent; `object` and `requestedQuantity`
-at the top are what the lines amount to.
+at the top are what the lines amount to. It has a window, or (until it is approved) the duration of one that is to be found as soon
+as possible.
 """
 
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from pyoxigraph import BlankNode, Literal, NamedNode
 
 from ld_server.domain.commands import ChangeReservation, CreateReservation
+from ld_server.domain.duration import seconds
 from ld_server.domain.scopes import Scope
 from ld_server.domain.status import Status
 from ld_server.rdf import vocab
@@ -19,16 +21,28 @@ from ld_server.resources.lines import arrange_lines
 from ld_server.resources.parts import iri, name_parts, part, refuse
 
 KEYS = (
-    "status", "actionStatus", "startTime", "endTime", "isAsap", "priority", "agent", "object", "requestedQuantity", "allocatedQuantity",
-    "lineItems", "allocations", "description", "purpose", "externalSource", "externalRef", "metadata", "reason",
-    "createdBy", "approvedBy", "approvedAt", "rejectedAt", "cancelledAt", "createdAt", "updatedAt",
+    "status", "actionStatus", "startTime", "endTime", "duration", "isAsap", "location", "priority", "agent", "object",
+    "requestedQuantity", "allocatedQuantity", "lineItems", "allocations", "description", "purpose", "externalSource", "externalRef",
+    "metadata", "reason", "createdBy", "approvedBy", "approvedAt", "rejectedAt", "cancelledAt", "createdAt", "updatedAt",
 )  # fmt: skip
+
+LONGEST_RESERVATION = 3660 * 86_400
+"""Seconds: about ten years."""
 
 LINE_PROPERTIES = frozenset((vocab.OBJECT, vocab.REQUESTED_QUANTITY, vocab.ALLOCATED_QUANTITY, vocab.NOTES, vocab.METADATA))
 
 
+PROMISED = (vocab.ALLOCATED_QUANTITY, vocab.MADE_OF)
+"""What the server alone says of a line."""
+
+
 def arrange(draft: Draft) -> None:
-    """Gives the agent and the lines their names, and makes a line of `object` and `requestedQuantity` where there is none."""
+    """
+    Gives the agent and the lines their names, and makes a line of `object` and `requestedQuantity` where there is none.
+
+    Raises ShapeViolation for lines that contradict what stands at the top, and for a duration that cannot be meant.
+    """
+    _refuse_duration(draft)
     _arrange_agent(draft)
     if not draft.values(draft.root, vocab.LINE_ITEMS):
         _make_single_line(draft)
@@ -37,6 +51,23 @@ def arrange(draft: Draft) -> None:
         draft.remove(draft.root, vocab.OBJECT)
         draft.remove(draft.root, vocab.REQUESTED_QUANTITY)
         _name_lines(draft)
+
+
+def _refuse_duration(draft: Draft) -> None:
+    """A duration stands in place of the end, and only where the server is to choose the time."""
+    for length in draft.values(draft.root, vocab.LENGTH):
+        if isinstance(length, Literal) and not _lasts(length.value):
+            refuse("/duration", vocab.LENGTH, length.value, "duration must be longer than nothing and at most ten years")
+        if [one.value for one in draft.values(draft.root, vocab.IS_ASAP) if isinstance(one, Literal)] != ["true"]:
+            refuse("/duration", vocab.LENGTH, None, "duration is for what begins as soon as possible; give endTime, or set isAsap to true")
+
+
+def _lasts(text: str) -> bool:
+    """Whether a text is the length of a reservation. What is no duration at all is for the shapes to refuse."""
+    try:
+        return 0 < seconds(text) <= LONGEST_RESERVATION
+    except ValueError:
+        return True
 
 
 def _arrange_agent(draft: Draft) -> None:
@@ -106,7 +137,9 @@ def _whole(value: Term) -> int:
 
 def _name_lines(draft: Draft) -> None:
     for line in name_parts(draft, vocab.LINE_ITEMS, "line", vocab.LINE_ITEM, "lineItems"):
-        draft.remove(line, vocab.ALLOCATED_QUANTITY)
+        for predicate in PROMISED:
+            draft.remove(line, predicate)
+    draft.keep(draft.reachable())
 
 
 AT_FIRST = ("draft", "pending")
@@ -135,9 +168,9 @@ def index_row(document: Document) -> dict[str, Any]:
         "status": document["status"],
         "priority": document["priority"],
         "requester": requester(document),
-        "start_time": instant(document["startTime"]),
-        "end_time": instant(document["endTime"]),
-        "duration_seconds": None,
+        "start_time": instant(document["startTime"]) if "startTime" in document else None,
+        "end_time": instant(document["endTime"]) if "endTime" in document else None,
+        "duration_seconds": seconds(document["duration"]) if "duration" in document else None,
         "location": document.get("location"),
         "is_asap": document["isAsap"],
         "external_source": document.get("externalSource"),
@@ -148,6 +181,9 @@ def index_row(document: Document) -> dict[str, Any]:
         **stamps(document),
     }
 
+
+_ITEM_TYPE_ID = "Reservations with a line for this item type, or for a kit that it belongs to."
+_KIT_TEMPLATE_ID = "Reservations with a line for this kit, or for a kit that it belongs to."
 
 RENT_ACTION = Kind(
     name="rentAction",
@@ -162,7 +198,8 @@ RENT_ACTION = Kind(
         shape=vocab.SHAPES + "RentAction",
         properties=frozenset(
             (
-                vocab.START_TIME, vocab.END_TIME, vocab.AGENT, vocab.OBJECT, vocab.REQUESTED_QUANTITY, vocab.LINE_ITEMS, vocab.PURPOSE,
+                vocab.START_TIME, vocab.END_TIME, vocab.LENGTH, vocab.LOCATION, vocab.AGENT, vocab.OBJECT, vocab.REQUESTED_QUANTITY,
+                vocab.LINE_ITEMS, vocab.PURPOSE,
                 vocab.PRIORITY, vocab.IS_ASAP, vocab.EXTERNAL_SOURCE, vocab.EXTERNAL_REF, vocab.STATUS, vocab.METADATA,
             )
         ),
@@ -173,7 +210,7 @@ RENT_ACTION = Kind(
             )
         ),
         parts={vocab.LINE_ITEMS: LINE_PROPERTIES},
-        references={vocab.OBJECT: Reference({"itemType": (vocab.PRODUCT,)})},
+        references={vocab.OBJECT: Reference({"itemType": (vocab.PRODUCT,), "kit": (vocab.PRODUCT, vocab.KIT_TEMPLATE)})},
         flat={vocab.ITEM_TYPE_ID: vocab.OBJECT, vocab.KIT_TEMPLATE_ID: vocab.OBJECT},
         arrange=arrange,
     ),
@@ -191,7 +228,10 @@ RENT_ACTION = Kind(
         "externalSource": Filter("external_source", description="The system it came from."),
         "requester": Filter("requester", description="Identifier of the agent."),
         "priority": Filter("priority", description="Priority.", allowed=("low", "normal", "high", "urgent")),
-        "itemTypeId": Filter("identifier", "has a line for", identifier_of("itemType"), "Reservations with a line for this item type."),
+        "location": Filter("location", description="The place from which units are to come."),
+        "isAsap": Filter("is_asap", read=boolean, description="Whether they are to begin as soon as possible."),
+        "itemTypeId": Filter("identifier", "has a line for", identifier_of("itemType"), _ITEM_TYPE_ID),
+        "kitTemplateId": Filter("identifier", "has a line for", identifier_of("kit"), _KIT_TEMPLATE_ID),
         "overdue": Filter("identifier", "is overdue", boolean, "Whether units are out although their time is over.", is_timed=True),
         "atRisk": Filter("identifier", "is at risk", boolean, "Whether a unit that is promised may not be there in time.", is_timed=True),
         "q": text_search("description, requester and externalRef"),

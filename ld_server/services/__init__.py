@@ -5,7 +5,7 @@ from typing import Any
 
 from ld_server.domain import commands
 from ld_server.domain.commands import Command, CreateMany
-from ld_server.services import catalog, changes, custody, many, reservations
+from ld_server.services import allocating, catalog, changes, custody, many, reservations
 from ld_server.services.occasion import Occasion
 from relational.documents import Head
 from relational.unit_of_work import UnitOfWork
@@ -24,6 +24,10 @@ HANDLERS: Mapping[type[Command], Callable[[UnitOfWork, Any, Occasion], Head]] = 
     commands.CancelReservation: reservations.cancel,
     commands.CheckOutUnits: custody.check_out,
     commands.ReturnUnits: custody.take_back,
+    commands.FulfillReservation: reservations.fulfill,
+    commands.AllocateUnits: allocating.allocate,
+    commands.ReleaseAllocations: allocating.release,
+    commands.SwapAllocation: allocating.swap,
 }
 
 

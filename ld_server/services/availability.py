@@ -209,14 +209,14 @@ def _limits(wanted: Mapping[str, int], given: Circumstances) -> dict[str, int]:
 
 def _free_units(uow: UnitOfWork, item_type: str, window: Window, limit: int, given: Circumstances) -> list[Placed]:
     units = uow.capacity.free_assets(item_type, window, given.now, limit, given.location)
-    return [Placed(Supply(unit.identifier, unit.label), unit.location) for unit in units]
+    return [Placed(Supply(unit.identifier, unit.label, 1, unit.location), unit.location) for unit in units]
 
 
 def _left(pools: Iterable[PoolState], rule: Rule) -> Iterator[Placed]:
     for pool in pools:
         left = _stock(pool).left(rule)
         if left:
-            yield Placed(Supply(pool.identifier, pool.label, left), pool.location)
+            yield Placed(Supply(pool.identifier, pool.label, left, pool.location), pool.location)
 
 
 def free_units(uow: UnitOfWork, item_type: Document, window: Window, given: Circumstances) -> list[AssetUnit]:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ld_server.domain.commands import Document
+from ld_server.domain.errors import InsufficientAvailability
 from ld_server.domain.risk import Danger, Reason
 from ld_server.domain.status import Status
 from ld_server.resources.rent_action import RENT_ACTION
@@ -51,11 +52,16 @@ def _others(named: Iterable[Mapping[str, Any]], own: str) -> list[dict[str, Any]
 
 
 def _missing(uow: UnitOfWork, document: Document, occasion: Occasion) -> list[dict[str, Any]]:
-    plan = promises.planned(uow, document)
-    if not plan.short:
-        return []
-    refusal = shortage.refusal(uow, document, plan.short, plan.blocked, occasion)
-    return [_missed(document, line) for line in refusal.members["lines"]]
+    return [_missed(document, line) for line in _short_lines(uow, document, occasion)]
+
+
+def _short_lines(uow: UnitOfWork, document: Document, occasion: Occasion) -> list[dict[str, Any]]:
+    try:
+        plan = promises.planned(uow, document, occasion)
+    except InsufficientAvailability as nothing_fits:
+        lines: list[dict[str, Any]] = nothing_fits.members["lines"]
+        return lines
+    return shortage.explained(uow, plan, plan.short, occasion) if plan.short else []
 
 
 def _missed(document: Document, short: Mapping[str, Any]) -> dict[str, Any]:

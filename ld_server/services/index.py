@@ -8,7 +8,7 @@ import orjson
 from ld_server.domain.commands import Document
 from ld_server.resources import KINDS
 from ld_server.resources.kind import Kind, instant
-from ld_server.services import references
+from ld_server.services import plans, references
 from relational.unit_of_work import Ledger, UnitOfWork
 
 
@@ -56,7 +56,7 @@ _BESIDES: Mapping[str, tuple[str, ...]] = {"unavailable": ("isVariantOf",)}
 def _line_row(line: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "line": references.fragment(line["@id"]),
-        "item_kind": "item_type",
+        "item_kind": "kit_template" if plans.is_kit(line["object"]) else "item_type",
         "item": line["object"]["identifier"],
         "requested_quantity": line["requestedQuantity"],
         "allocated_quantity": line["allocatedQuantity"],

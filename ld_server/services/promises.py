@@ -1,66 +1,104 @@
-"""The units that are promised to a reservation: planned, promised, freed, and planned anew when it asks for something else."""
+"""The units that are promised to a reservation: planned, promised, and freed."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-import orjson
-
-from ld_server.domain.allocation import Demand, LinePlan, Supply, plan, replan, wanted
+from ld_server.domain.allocation import Claim, Demand, LinePlan, plan, wanted
 from ld_server.domain.commands import Document
 from ld_server.domain.duration import seconds
-from ld_server.domain.errors import TransitionRefused
-from ld_server.domain.status import BLOCKING, AllocationStatus, Status
-from ld_server.domain.window import Turnaround, Window
+from ld_server.domain.status import BLOCKING, AllocationStatus
+from ld_server.domain.window import Window
 from ld_server.resources.asset import ASSET
-from ld_server.resources.kind import instant
-from ld_server.services import references, shortage, supply
+from ld_server.resources.kind import instant, written
+from ld_server.services import availability, plans, references, shortage, supply
 from ld_server.services.occasion import Occasion
+from ld_server.services.plans import Planned, window_of
 from relational.allocations import AllocationRow
 from relational.index import number_of
 from relational.unit_of_work import UnitOfWork
 
 
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """What each line gets, and the window in which each item type is blocked for it."""
+def planned(uow: UnitOfWork, document: Document, occasion: Occasion) -> Planned:
+    """
+    A plan for everything that the reservation asks for; nobody else takes these units before this transaction ends.
 
-    lines: tuple[LinePlan, ...]
-    blocked: Mapping[str, Window]
+    Raises InsufficientAvailability where a window is to be found for it and there is none.
+    """
+    composed = plans.with_components(uow, document)
+    demands = plans.demands_of(composed)
+    uow.allocations.hold(wanted(demands))
+    if plans.has_window(composed):
+        return _planned(uow, composed, demands, occasion)
+    return _planned(uow, _with_first_window(uow, composed, demands, occasion), demands, occasion)
 
-    @property
-    def short(self) -> list[LinePlan]:
-        return [line for line in self.lines if line.missing]
+
+def _planned(uow: UnitOfWork, document: Document, demands: Sequence[Demand], occasion: Occasion) -> Planned:
+    needed = wanted(demands)
+    blocked = availability.blocked(uow, needed, window_of(document))
+    free = availability.free(uow, needed, blocked, plans.given(document, occasion))
+    return Planned(document, plan(demands, free), blocked)
 
 
-def planned(uow: UnitOfWork, document: Document) -> Planned:
-    """A plan for everything that the reservation asks for; nobody else takes these units before this transaction ends."""
-    demands, blocked = _demands(document), _blocked(uow, document)
-    uow.allocations.hold(blocked)
-    return Planned(plan(demands, _free(uow, demands, blocked)), blocked)
+def _with_first_window(uow: UnitOfWork, document: Document, demands: Sequence[Demand], occasion: Occasion) -> Document:
+    """The reservation in the first window that has everything it asks for: not before now, and not before the start it was given."""
+    after = max(occasion.now, instant(document["startTime"])) if "startTime" in document else occasion.now
+    duration = timedelta(seconds=seconds(document["duration"]))
+    window = availability.first_window(uow, wanted(demands), duration, after, plans.given(document, occasion))
+    if window is None:
+        at_once = _planned(uow, _in_window(document, Window(after, after + duration)), demands, occasion)
+        raise shortage.no_window(uow, at_once, occasion)
+    return _in_window(document, window)
+
+
+def _in_window(document: Document, window: Window) -> Document:
+    rest = {key: value for key, value in document.items() if key != "duration"}
+    return {**rest, "startTime": written(window.start), "endTime": written(window.end)}
+
+
+def freed(uow: UnitOfWork, document: Document, allocations: Iterable[Mapping[str, Any]]) -> Document:
+    """The reservation without the units of these allocations, which are free for others once this transaction commits."""
+    numbers = {number_of(one["identifier"]) for one in allocations}
+    uow.allocations.hold(row.item_type for row in uow.allocations.of(document["identifier"]) if row.number in numbers)
+    uow.allocations.set_status(numbers, AllocationStatus.CANCELLED)
+    return with_allocations(document, cancelled(document, numbers))
+
+
+def allocated(document: Document) -> list[dict[str, Any]]:
+    """The allocations whose units are promised and not out."""
+    return [one for one in document["allocations"] if one["status"] == AllocationStatus.ALLOCATED]
+
+
+def cancelled(document: Document, numbers: Set[int]) -> list[dict[str, Any]]:
+    """The allocations of the document, those with these numbers cancelled."""
+    status = {"status": str(AllocationStatus.CANCELLED)}
+    return [{**one, **status} if number_of(one["identifier"]) in numbers else one for one in document["allocations"]]
+
+
+# --- written down -----------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class _Promise:
-    """A claim that has become an allocation with a number."""
+    """A claim of a line that has become an allocation with a number."""
 
     number: int
-    demand: Demand
-    claim: Supply
+    line: str
+    claim: Claim
 
 
 def promise(
-    uow: UnitOfWork, document: Document, plans: Iterable[LinePlan], blocked: Mapping[str, Window], occasion: Occasion
+    uow: UnitOfWork, document: Document, lines: Iterable[LinePlan], blocked: Mapping[str, Window], occasion: Occasion
 ) -> list[dict[str, Any]]:
     """Write the allocations of the plans, and give them as they stand in the document."""
-    claims = [(line.demand, claim) for line in plans for claim in line.claims]
+    claims = [(line.demand.line, claim) for line in lines for claim in line.claims]
     numbers = uow.documents.next_numbers("allocation", len(claims)) if claims else []
     promises = [_Promise(number, *claim) for number, claim in zip(numbers, claims, strict=True)]
-    window = window_of(document)
-    uow.allocations.add([_row(document, one, window, blocked[one.demand.item_type]) for one in promises])
-    return [_allocation(document, one, occasion) for one in promises]
+    window, components = window_of(document), _components(document)
+    uow.allocations.add([_row(document, one, window, blocked[one.claim.item_type]) for one in promises])
+    return [_allocation(document, one, components.get(one.line, {}), occasion) for one in promises]
 
 
 def _row(document: Document, promise: _Promise, window: Window, blocked: Window) -> AllocationRow:
@@ -69,8 +107,8 @@ def _row(document: Document, promise: _Promise, window: Window, blocked: Window)
     return AllocationRow(
         number=promise.number,
         rent_action=document["identifier"],
-        line=references.fragment(promise.demand.line),
-        item_type=promise.demand.item_type,
+        line=references.fragment(promise.line),
+        item_type=promise.claim.item_type,
         asset=source if is_asset else None,
         stock_pool=None if is_asset else source,
         quantity=promise.claim.quantity,
@@ -82,157 +120,44 @@ def _row(document: Document, promise: _Promise, window: Window, blocked: Window)
     )
 
 
-def _allocation(document: Document, promise: _Promise, occasion: Occasion) -> dict[str, Any]:
-    identifier, source = f"alloc_{promise.number}", promise.claim.source
+def _components(document: Document) -> dict[str, dict[str, Any]]:
+    """Line of kits → item type → how it is shown."""
+    kits = [line for line in document["lineItems"] if "madeOf" in line]
+    return {line["@id"]: {one["itemType"]["identifier"]: one["itemType"] for one in line["madeOf"]} for line in kits}
+
+
+def _allocation(document: Document, promise: _Promise, components: Mapping[str, Any], occasion: Occasion) -> dict[str, Any]:
+    identifier, claim = f"alloc_{promise.number}", promise.claim
     return {
         "@id": f"{document['@id']}#{identifier}",
         "@type": "Allocation",
         "identifier": identifier,
-        "forLine": {"@id": promise.demand.line},
-        supply.kind_of(source).name: supply.echo(source, promise.claim.label, occasion),
-        "quantity": promise.claim.quantity,
+        "forLine": {"@id": promise.line},
+        **({"itemType": components[claim.item_type]} if components else {}),
+        supply.kind_of(claim.source).name: supply.echo(claim.source, claim.label, occasion),
+        "quantity": claim.quantity,
         "status": str(AllocationStatus.ALLOCATED),
         "allocatedFrom": document["startTime"],
         "allocatedTo": document["endTime"],
     }
 
 
-def freed(uow: UnitOfWork, document: Document, allocations: Sequence[Mapping[str, Any]]) -> Document:
-    """The reservation without the units of these allocations, which are free for others once this transaction commits."""
-    numbers = {number_of(one["identifier"]) for one in allocations}
-    uow.allocations.set_status(numbers, AllocationStatus.CANCELLED)
-    return with_allocations(document, _cancelled(document, numbers))
-
-
 def with_allocations(document: Document, allocations: Sequence[Mapping[str, Any]]) -> Document:
-    """The reservation with these allocations, and with what they amount to in each line and in all."""
-    held: Counter[str] = Counter()
+    """The reservation with these allocations, and with what those that block amount to in each line, of kits whole ones, and in all."""
+    held: Counter[tuple[str, str]] = Counter()
     for one in allocations:
-        held[one["forLine"]["@id"]] += one["quantity"] if one["status"] in BLOCKING else 0
-    lines = [{**line, "allocatedQuantity": held[line["@id"]]} for line in document["lineItems"]]
-    return {**document, "allocatedQuantity": held.total(), "lineItems": lines, "allocations": list(allocations)}
+        if one["status"] in BLOCKING:
+            held[one["forLine"]["@id"], one.get("itemType", _NO_COMPONENT)["identifier"]] += one["quantity"]
+    lines = [{**line, "allocatedQuantity": _whole(line, held)} for line in document["lineItems"]]
+    total = sum(line["allocatedQuantity"] for line in lines)
+    return {**document, "allocatedQuantity": total, "lineItems": lines, "allocations": list(allocations)}
 
 
-def window_of(document: Document) -> Window:
-    return Window(instant(document["startTime"]), instant(document["endTime"]))
+_NO_COMPONENT = {"identifier": ""}
 
 
-def _demands(document: Document) -> list[Demand]:
-    return [Demand(line["@id"], line["object"]["identifier"], line["requestedQuantity"]) for line in document["lineItems"]]
-
-
-def _blocked(uow: UnitOfWork, document: Document) -> dict[str, Window]:
-    """Item type → the window in which its units are blocked for this reservation."""
-    window = window_of(document)
-    heads = uow.documents.heads(line["object"]["identifier"] for line in document["lineItems"])
-    return {identifier: _turnaround(orjson.loads(head.body)).around(window) for identifier, head in heads.items()}
-
-
-def _turnaround(item_type: Document) -> Turnaround:
-    lengths = (timedelta(seconds=seconds(item_type.get(key, "PT0S"))) for key in ("turnaroundBefore", "turnaroundAfter"))
-    return Turnaround(*lengths)
-
-
-def _free(uow: UnitOfWork, demands: Iterable[Demand], blocked: Mapping[str, Window]) -> dict[str, list[Supply]]:
-    """Item type → free units, as many as are asked for. Only safe to act upon while the item types are held."""
-    return {item_type: supply.free(uow, item_type, blocked[item_type], limit) for item_type, limit in wanted(demands).items()}
-
-
-def needs_planning(before: Document, changed: Document) -> bool:
-    """Whether units are promised for what the reservation does not ask for any more."""
-    return before["status"] == Status.APPROVED and _asked(before) != _asked(changed)
-
-
-def _asked(document: Document) -> tuple[Window, list[Demand]]:
-    return window_of(document), sorted(_demands(document), key=lambda demand: demand.line)
-
-
-def planned_anew(uow: UnitOfWork, before: Document, changed: Document, occasion: Occasion) -> Document:
-    """
-    The changed reservation with the units of a new plan.
-
-    First everything is given back, because a unit must not be in its own way: neither in ours nor in the database's, which refuses
-    two overlapping promises even where one is about to end. What the new plan has in common with the old one is then taken back.
-    """
-    _refuse_while_out(before)
-    demands, blocked = _demands(changed), _blocked(uow, changed)
-    uow.allocations.hold(blocked)
-    held = [row for row in uow.allocations.of(before["identifier"]) if row.status == AllocationStatus.ALLOCATED]
-    uow.allocations.set_status([row.number for row in held], AllocationStatus.CANCELLED)
-    plans = replan(demands, _supplies(before, held), _free_with_own(uow, demands, blocked, held))
-    _refuse_to_miss_more(uow, before, changed, plans, blocked, occasion)
-    kept = {row.number: row for row in held if _is_planned(changed, row, plans, blocked)}
-    uow.allocations.set_status(kept, AllocationStatus.ALLOCATED)
-    promised = promise(uow, changed, _without(plans, changed, kept.values()), blocked, occasion)
-    return with_allocations(changed, [*_cancelled(before, {row.number for row in held} - kept.keys()), *promised])
-
-
-def _refuse_while_out(document: Document) -> None:
-    out = [one["identifier"] for one in document["allocations"] if one["status"] == AllocationStatus.IN_USE]
-    if out:
-        detail = (
-            f"Units of {document['identifier']} are out ({', '.join(out)}); its times and lines cannot be changed before they are back."
-        )
-        raise TransitionRefused(detail, status=document["status"], allowedSteps=[], allocations=out)
-
-
-def _supplies(document: Document, rows: Iterable[AllocationRow]) -> dict[str, list[Supply]]:
-    """Line → the units that were promised to it."""
-    found: dict[str, list[Supply]] = {}
-    for row in rows:
-        found.setdefault(_line(document, row), []).append(Supply(_source(row), "", row.quantity))
-    return found
-
-
-def _line(document: Document, row: AllocationRow) -> str:
-    return f"{document['@id']}#{row.line}"
-
-
-def _source(row: AllocationRow) -> str:
-    return row.asset or row.stock_pool or ""
-
-
-def _free_with_own(
-    uow: UnitOfWork, demands: Iterable[Demand], blocked: Mapping[str, Window], own: Sequence[AllocationRow]
-) -> dict[str, list[Supply]]:
-    """As `_free`, beginning with those of our own units that are free now."""
-    assets = [row.asset for row in own if row.asset]
-    found = _free(uow, demands, blocked)
-    for item_type, window in blocked.items():
-        units = uow.allocations.free_among(assets, item_type, window.start, window.end)
-        found[item_type] = [*(Supply(unit.identifier, unit.label) for unit in units), *found.get(item_type, [])]
-    return found
-
-
-def _refuse_to_miss_more(
-    uow: UnitOfWork, before: Document, changed: Document, plans: Sequence[LinePlan], blocked: Mapping[str, Window], occasion: Occasion
-) -> None:
-    """A reservation that was approved with less than it asked for may go on with as little, but not with less than that."""
-    missed = {line["@id"]: line["requestedQuantity"] - line["allocatedQuantity"] for line in before["lineItems"]}
-    short = [line for line in plans if line.missing > missed.get(line.demand.line, 0)]
-    if short:
-        raise shortage.refusal(uow, changed, short, blocked, occasion)
-
-
-def _is_planned(document: Document, row: AllocationRow, plans: Iterable[LinePlan], blocked: Mapping[str, Window]) -> bool:
-    """Whether the new plan has this very promise: the same units for the same line in the same time."""
-    window, around = window_of(document), blocked.get(row.item_type)
-    same_time = (row.allocated_from, row.allocated_to) == (window.start, window.end)
-    same_around = around is not None and (row.blocked_from, row.blocked_to) == (around.start, around.end)
-    return same_time and same_around and (_line(document, row), _source(row), row.quantity) in _claims(plans)
-
-
-def _claims(plans: Iterable[LinePlan]) -> set[tuple[str, str, int]]:
-    return {(line.demand.line, claim.source, claim.quantity) for line in plans for claim in line.claims}
-
-
-def _without(plans: Iterable[LinePlan], document: Document, rows: Iterable[AllocationRow]) -> list[LinePlan]:
-    """The plans without what these allocations hold already."""
-    there = {(_line(document, row), _source(row)) for row in rows}
-    return [replace(line, claims=tuple(one for one in line.claims if (line.demand.line, one.source) not in there)) for line in plans]
-
-
-def _cancelled(document: Document, numbers: Set[int]) -> list[dict[str, Any]]:
-    """The allocations of the document, those with these numbers cancelled."""
-    cancelled = {"status": str(AllocationStatus.CANCELLED)}
-    return [{**one, **cancelled} if number_of(one["identifier"]) in numbers else one for one in document["allocations"]]
+def _whole(line: Mapping[str, Any], held: Mapping[tuple[str, str], int]) -> int:
+    if "madeOf" not in line:
+        return held[line["@id"], ""]
+    whole: int = min(line["requestedQuantity"], *(held[line["@id"], part] // each for part, each in plans.parts_of(line).items()))
+    return whole

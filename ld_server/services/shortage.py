@@ -1,46 +1,175 @@
 """The refusal for want of units says for each line that is short what is missing, who is in the way, and what would fit."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ld_server.domain.allocation import LinePlan
-from ld_server.domain.commands import Document
+from ld_server.domain import kits
+from ld_server.domain.allocation import LinePlan, wanted
+from ld_server.domain.capacity import Capacity
 from ld_server.domain.errors import InsufficientAvailability
-from ld_server.domain.window import Window
-from ld_server.services import obstacles, supply
+from ld_server.domain.kits import Component
+from ld_server.domain.window import LATEST, Window
+from ld_server.resources.kind import written
+from ld_server.services import availability, obstacles, plans
 from ld_server.services.obstacles import LOOKED_AT_IN_THE_WAY
 from ld_server.services.occasion import Occasion
+from ld_server.services.plans import Planned
+from relational.allocations import AllocationRow, Blocking
+from relational.capacity import Block
 from relational.unit_of_work import UnitOfWork
 
+MOST_LOCATIONS = 20
+"""Other places that are looked at for one line."""
 
-def refusal(
-    uow: UnitOfWork, document: Document, short: Sequence[LinePlan], blocked: Mapping[str, Window], occasion: Occasion
-) -> InsufficientAvailability:
-    """The refusal, which says for each line that is short what is missing, who is in the way, and what would fit."""
-    position = {line["@id"]: number for number, line in enumerate(document["lineItems"])}
-    lines = [_short_line(uow, document, position[line.demand.line], line, blocked, occasion) for line in short]
-    asked = "; ".join(f"{line['requested']} of {line['item']['name']} asked for, {line['available']} available" for line in lines)
+
+def refusal(uow: UnitOfWork, planned: Planned, short: Sequence[LinePlan], occasion: Occasion) -> InsufficientAvailability:
+    """The refusal of a plan because of these lines."""
+    lines = explained(uow, planned, short, occasion)
+    asked = "; ".join(_sentence(line) for line in lines)
     return InsufficientAvailability(f"There are not enough units in this window: {asked}.", lines=lines)
 
 
-def _short_line(
-    uow: UnitOfWork, document: Document, position: int, line: LinePlan, blocked: Mapping[str, Window], occasion: Occasion
-) -> dict[str, Any]:
-    item_type, window = line.demand.item_type, blocked[line.demand.item_type]
-    capacity = supply.capacity(uow, item_type, window)
+def no_window(uow: UnitOfWork, at_once: Planned, occasion: Occasion) -> InsufficientAvailability:
+    """The refusal of a reservation for which no window was found. `at_once`: the plan for the first window that was looked at."""
+    lines = [_explained(uow, at_once, line, None, occasion) for line in at_once.short]
+    days = occasion.search_horizon.days
+    return InsufficientAvailability(f"Nothing fits within the next {days} days.", lines=lines, horizonDays=days)
+
+
+def explained(uow: UnitOfWork, planned: Planned, short: Sequence[LinePlan], occasion: Occasion) -> list[dict[str, Any]]:
+    """Why these lines get less than they ask for, and what would fit. This costs more than the plan, which needs nothing of it."""
+    window = plans.window_of(planned.document)
+    needed = wanted([line.demand for line in planned.lines])
+    fits = availability.first_window(uow, needed, window.end - window.start, window.start, plans.given(planned.document, occasion))
+    return [_explained(uow, planned, line, fits, occasion) for line in short]
+
+
+def _sentence(line: Mapping[str, Any]) -> str:
+    limits = [one["itemType"]["name"] for one in line.get("limitingComponents", ())]
+    why = f" for want of {' and '.join(limits)}" if limits else ""
+    return f"{line['requested']} of {line['item']['name']} asked for, {line['available']} available{why}"
+
+
+def _explained(uow: UnitOfWork, planned: Planned, line: LinePlan, fits: Window | None, occasion: Occasion) -> dict[str, Any]:
+    position = next(number for number, one in enumerate(planned.document["lineItems"]) if one["@id"] == line.demand.line)
+    asked = planned.document["lineItems"][position]
+    windows = {part: planned.blocked[part] for part in line.demand.parts}
+    capacities = availability.capacities(uow, windows, plans.given(planned.document, occasion))
     return {
         "pointer": f"/lineItems/{position}",
-        "item": document["lineItems"][position]["object"],
+        "item": asked["object"],
         "requested": line.demand.quantity,
         "available": line.allocated,
-        "totalCapacity": capacity.total,
-        "reservedCapacity": capacity.reserved,
-        "availableCapacity": capacity.available,
-        "reservationsInTheWay": _in_the_way(uow, item_type, window, occasion),
-        "alternatives": {"largestQuantity": line.allocated},
+        **_counted(asked, line, capacities),
+        "reservationsInTheWay": _in_the_way(uow, _limiting(line, capacities), windows, occasion),
+        "alternatives": _alternatives(uow, planned, line, windows, fits, occasion),
     }
 
 
-def _in_the_way(uow: UnitOfWork, item_type: str, window: Window, occasion: Occasion) -> list[dict[str, Any]]:
-    """The reservations that block units of the item type in the window, earliest first; a reservation is named once."""
-    return obstacles.named(uow.allocations.in_the_way(item_type, window.start, window.end, LOOKED_AT_IN_THE_WAY), occasion)
+def _counted(asked: Mapping[str, Any], line: LinePlan, capacities: Mapping[str, Capacity]) -> dict[str, Any]:
+    """The numbers behind it: of an item type its capacity, of a kit the components of which there are too few."""
+    if not plans.is_kit(asked["object"]):
+        capacity = capacities[line.demand.item]
+        return {"totalCapacity": capacity.total, "reservedCapacity": capacity.reserved, "availableCapacity": capacity.available}
+    echoes = {one["itemType"]["identifier"]: one["itemType"] for one in asked["madeOf"]}
+    return {"limitingComponents": [_component(one, echoes) for one in _limiting(line, capacities)]}
+
+
+def _component(component: Component, echoes: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "itemType": echoes[component.item_type],
+        "quantityPerKit": component.quantity_per_kit,
+        "availableUnits": component.available,
+        "kitsSupported": component.kits_supported,
+    }
+
+
+def _limiting(line: LinePlan, capacities: Mapping[str, Capacity]) -> tuple[Component, ...]:
+    return kits.limiting(_supported(line, capacities))
+
+
+def _supported(line: LinePlan, capacities: Mapping[str, Capacity]) -> list[Component]:
+    return [Component(part, each, capacities[part].available) for part, each in line.demand.parts.items()]
+
+
+def _in_the_way(
+    uow: UnitOfWork, components: Iterable[Component], windows: Mapping[str, Window], occasion: Occasion
+) -> list[dict[str, Any]]:
+    """The reservations that block units of these in their windows, earliest first; a reservation is named once."""
+    asked = [(one.item_type, windows[one.item_type]) for one in components]
+    found = [uow.allocations.in_the_way(item_type, window.start, window.end, LOOKED_AT_IN_THE_WAY) for item_type, window in asked]
+    return obstacles.named([blocking for several in found for blocking in several], occasion)
+
+
+def _alternatives(
+    uow: UnitOfWork, planned: Planned, line: LinePlan, windows: Mapping[str, Window], fits: Window | None, occasion: Occasion
+) -> dict[str, Any]:
+    """What would fit instead: fewer, another window for the whole reservation, another place for this line."""
+    next_window = {"startTime": written(fits.start), "endTime": written(fits.end)} if fits else None
+    elsewhere = _elsewhere(uow, planned.document.get("location"), line, windows, occasion)
+    return {
+        "largestQuantity": line.allocated,
+        "nextWindow": next_window,
+        **({"otherLocations": elsewhere} if elsewhere is not None else {}),
+    }
+
+
+def _elsewhere(
+    uow: UnitOfWork, location: str | None, line: LinePlan, windows: Mapping[str, Window], occasion: Occasion
+) -> list[dict[str, Any]] | None:
+    """Other places that have some of it; None where no place was asked for."""
+    if location is None:
+        return None
+    places = dict.fromkeys(place for part in line.demand.parts for place in uow.capacity.locations(part) if place != location)
+    found = [{"location": place, "available": _there(uow, place, line, windows, occasion)} for place in list(places)[:MOST_LOCATIONS]]
+    return [one for one in found if one["available"]]
+
+
+def _there(uow: UnitOfWork, place: str, line: LinePlan, windows: Mapping[str, Window], occasion: Occasion) -> int:
+    capacities = availability.capacities(uow, windows, availability.circumstances(occasion, place))
+    return min(line.demand.quantity, kits.kits_supported(_supported(line, capacities)))
+
+
+# --- one unit ---------------------------------------------------------------------------------------------------------
+
+
+def unit_taken(asset: str, name: str, pointer: str, blocks: Sequence[Block], occasion: Occasion) -> InsufficientAvailability:
+    """The refusal to promise a unit that was asked for by name. Without blocks it is its state that is in the way."""
+    why = _who(blocks) or "it is not in a state to be reserved"
+    return InsufficientAvailability(
+        f"{name} ({asset}) cannot be had in this window: {why}.", pointer=pointer, resource=asset, **_blocking(blocks, occasion)
+    )
+
+
+def cannot_be_kept(row: AllocationRow, blocks: Sequence[Block], occasion: Occasion) -> InsufficientAvailability:
+    """The refusal to let units stay out for longer, because of others to whom they are promised."""
+    identifier, source = f"alloc_{row.number}", row.asset or row.stock_pool
+    why = _who(blocks) or f"{source} has promised too many of its units to others"
+    detail = f"{identifier} is out and cannot be kept until {written(row.allocated_to)}: {why}."
+    return InsufficientAvailability(detail, pointer="/endTime", allocation=identifier, resource=source, **_blocking(blocks, occasion))
+
+
+def _who(blocks: Iterable[Block]) -> str:
+    told = dict.fromkeys(
+        f"it is promised to {one.rent_action}" if one.rent_action else f"it is not to be had{_because(one)}" for one in blocks
+    )
+    return " and ".join(list(told)[:MOST_TOLD])
+
+
+MOST_TOLD = 3
+"""Reasons that a sentence spells out; the lists beside it have more."""
+
+
+def _because(block: Block) -> str:
+    return f" ({block.reason})" if block.reason else ""
+
+
+def _blocking(blocks: Sequence[Block], occasion: Occasion) -> dict[str, Any]:
+    reservations = [Blocking(one.rent_action, one.asset, one.start, one.end or LATEST) for one in blocks if one.rent_action]
+    unavailable = [_unavailability(one) for one in blocks if not one.rent_action]
+    return {"reservationsInTheWay": obstacles.named(reservations, occasion), **({"unavailable": unavailable} if unavailable else {})}
+
+
+def _unavailability(block: Block) -> dict[str, Any]:
+    said = {"startTime": written(block.start), "endTime": written(block.end) if block.end else None, "reason": block.reason}
+    return {key: value for key, value in said.items() if value is not None}

@@ -319,7 +319,7 @@ def test_its_own_units_count_as_available_in_the_refusal(fleet: Fleet, timer: st
     line = refused.value.members["lines"][0]
     assert (line["requested"], line["available"], line["totalCapacity"], line["reservedCapacity"]) == (4, 3, 3, 0)
     assert line["reservationsInTheWay"] == []
-    assert line["alternatives"] == {"largestQuantity": 3}
+    assert line["alternatives"] == {"largestQuantity": 3, "nextWindow": None}
 
 
 def test_more_units_are_added_to_those_it_has(fleet: Fleet, timer: str) -> None:
@@ -420,14 +420,6 @@ def test_who_was_approved_with_less_may_go_on_with_as_little(fleet: Fleet, timer
     assert with_lines(fleet, booked, ("line-1", timer, 4))["allocatedQuantity"] == 3
     with pytest.raises(InsufficientAvailability):
         with_lines(fleet, booked, ("line-1", timer, 5))
-
-
-def test_times_and_lines_stay_while_units_are_out(fleet: Fleet, timer: str) -> None:
-    booked = approved(fleet, timer)
-    become(fleet, booked, allocations=[{**fleet.document(booked)["allocations"][0], "status": "in_use"}])
-    with pytest.raises(TransitionRefused, match="alloc_1"):
-        moved(fleet, booked, MIDDAY)
-    assert change(fleet, booked, description="City marathon").revision == 4
 
 
 def test_a_reservation_that_was_fulfilled_is_history(fleet: Fleet, timer: str) -> None:

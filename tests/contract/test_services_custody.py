@@ -87,7 +87,7 @@ def test_what_is_not_promised_cannot_go_out(fleet: Fleet) -> None:
     assert again.members["allocations"] == [{"identifier": "alloc_1", "status": "in_use", "quantity": 0}]
     nothing = refused(partial(fleet.check_out, booked, at=START))
     assert "nothing that is promised" in nothing.detail
-    assert nothing.members["allowedSteps"] == ["return", "fulfill", "cancel"]
+    assert nothing.members["allowedSteps"] == ["return", "allocate", "release-allocations", "swap", "fulfill", "cancel"]
 
 
 def test_more_than_is_promised_cannot_go_out(fleet: Fleet) -> None:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from ld_server.domain.errors import InsufficientAvailability
-from ld_server.domain.window import Turnaround, Window
+from ld_server.domain.window import EARLIEST, LATEST, Turnaround, Window
 from ld_server.resources.kind import instant, written
 from relational.unit_of_work import Ledger
 from tests.contract.fleet import Fleet, tags
@@ -24,9 +24,19 @@ class Model:
     held: dict[str, list[tuple[str, Window]]] = field(default_factory=dict)
 
     def free(self, window: Window) -> list[str]:
+        """The units that are free, those first whose calendars it fills best."""
         blocked = TURNAROUND.around(window)
-        busy = {unit for claims in self.held.values() for unit, other in claims if other.overlaps(blocked)}
-        return [unit for unit in self.units if unit not in busy]
+        free = [unit for unit in self.units if not any(other.overlaps(blocked) for other in self._calendar(unit))]
+        return sorted(free, key=lambda unit: self._gap(unit, blocked))
+
+    def _calendar(self, unit: str) -> list[Window]:
+        return [other for claims in self.held.values() for one, other in claims if one == unit]
+
+    def _gap(self, unit: str, blocked: Window) -> timedelta:
+        """From the end of what comes before to the start of what comes after."""
+        before = [other.end for other in self._calendar(unit) if other.end <= blocked.start]
+        after = [other.start for other in self._calendar(unit) if other.start >= blocked.end]
+        return min(after, default=LATEST) - max(before, default=EARLIEST)
 
     def claim(self, reservation: str, window: Window, quantity: int) -> list[str]:
         """The units it gets: the first free ones, or none at all when they are too few."""

@@ -87,7 +87,8 @@ def test_a_refusal_counts_units_and_names_who_has_them(fleet: Fleet) -> None:
         fleet.approve(fleet.reserve(cables, 16))
     (line,) = refused.value.members["lines"]
     assert (line["totalCapacity"], line["reservedCapacity"], line["availableCapacity"]) == (50, 35, 15)
-    assert line["alternatives"] == {"largestQuantity": 15}
+    afterwards = {"startTime": MORNING[1], "endTime": "2027-03-01T16:00:00Z"}
+    assert line["alternatives"] == {"largestQuantity": 15, "nextWindow": afterwards}
     assert [(one["identifier"], one["units"]) for one in line["reservationsInTheWay"]] == [(holder, 35)]
 
 

@@ -239,7 +239,10 @@ def test_a_hard_failure_says_what_is_missing_and_who_is_in_the_way(fleet: Fleet)
                     "blockedTo": "2027-03-01T13:00:00Z",
                 }
             ],
-            "alternatives": {"largestQuantity": 1},
+            "alternatives": {
+                "largestQuantity": 1,
+                "nextWindow": {"startTime": "2027-03-01T13:00:00Z", "endTime": "2027-03-01T16:00:00Z"},
+            },
         }
     ]
 

@@ -85,7 +85,7 @@ def _path(template: str, said: Mapping[tuple[str, str], str], number: int) -> st
     """The first resource of its kind, or another address."""
     names = {"item-types": "itemType_1", "assets": "asset_1", "stock-pools": "pool_1", "kit-templates": "kit_1", "rent-actions": "ra_1"}
     kind = next((identifier for segment, identifier in names.items() if f"/{segment}/" in template), "v1")
-    right = {"identifier": kind, "name": "v1", "number": "1"}
+    right = {"identifier": kind, "allocation": "alloc_1", "name": "v1", "number": "1"}
     others = {name: text for (place, name), text in said.items() if place == "path"}
     return template.format(**(right if number % 3 else {name: _segment(text) for name, text in {**right, **others}.items()}))
 

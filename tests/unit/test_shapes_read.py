@@ -15,13 +15,20 @@ from ld_server.resources import KINDS
 from ld_server.resources.rent_action import RENT_ACTION
 
 SHAPES = Shapes(data_directory("shapes"))
+ENTRY = {one.path: one for one in SHAPES.shape(vocab.SHAPES + "StockPool").properties}
 RESERVATION = {one.path: one for one in SHAPES.shape(vocab.SHAPES + "RentAction").properties}
 
 
 def test_what_several_property_shapes_say_of_one_property_is_put_together() -> None:
-    start = RESERVATION[vocab.START_TIME]
-    assert (start.is_required, start.most, start.datatype) == (True, 1, vocab.DATE_TIME)
-    assert start.message.startswith("startTime must be one date and time")
+    total = ENTRY[vocab.QUANTITY_TOTAL]
+    assert (total.is_required, total.most, total.datatype) == (True, 1, vocab.INTEGER)
+    assert total.message.startswith("quantityTotal must be a whole number")
+
+
+def test_what_can_stand_in_place_of_something_is_told() -> None:
+    choices = SHAPES.shape(vocab.SHAPES + "RentAction").choices
+    assert choices == ((vocab.START_TIME, vocab.LENGTH), (vocab.END_TIME, vocab.LENGTH))
+    assert not RESERVATION[vocab.START_TIME].is_required
 
 
 def test_parts_are_described_with_their_own_properties() -> None:
@@ -57,13 +64,14 @@ def test_every_property_that_can_be_written_has_an_example(kind: Any) -> None:
 
 def test_a_required_property_can_be_said_in_every_way_that_the_server_takes() -> None:
     request = KindSchemas(RENT_ACTION, SHAPES, _contexts()).request()
-    (ways,) = [one["anyOf"] for one in request["allOf"]]
+    ways, *times = [one["anyOf"] for one in request["allOf"]]
     assert [set(way["required"]) for way in ways][:3] == [
         {"lineItems"},
         {"object", "requestedQuantity"},
         {"itemTypeId", "requestedQuantity"},
     ]
-    assert {"startTime", "endTime", "agent"} <= set(request["required"])
+    assert request["required"] == ["agent"]
+    assert [[way["required"] for way in one] for one in times] == [[["startTime"], ["duration"]], [["endTime"], ["duration"]]]
 
 
 @pytest.mark.parametrize(

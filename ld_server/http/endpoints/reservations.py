@@ -9,15 +9,19 @@ import orjson
 
 from ld_server.domain.allocation import Policy
 from ld_server.domain.commands import (
+    AllocateUnits,
     ApproveReservation,
     CancelReservation,
     Command,
     Expected,
+    FulfillReservation,
     RejectReservation,
+    ReleaseAllocations,
     SubmitReservation,
+    SwapAllocation,
 )
 from ld_server.domain.status import Step
-from ld_server.http import links
+from ld_server.http import links, units
 from ld_server.http.body import STEP_READABLE, Known, read_options
 from ld_server.http.execution import execute, wanted_by
 from ld_server.http.finding import check_identifier, head_of
@@ -30,31 +34,64 @@ from ld_server.resources.rent_action import RENT_ACTION
 from ld_server.services.parts import Parts
 from ld_server.settings import Settings
 
-Options = Mapping[str, str]
+
+@dataclass(frozen=True)
+class Asked:
+    """
+    What was asked of a reservation: which one, in which revisions, with which options; `allocation` where one of its allocations is meant.
+    """
+
+    identifier: str
+    expected: Expected
+    options: Mapping[str, Any]
+    settings: Settings
+    allocation: str = ""
 
 
 @dataclass(frozen=True)
 class StepCommand:
     """How a step becomes a command, and the options that its body may have."""
 
-    make: Callable[[str, Expected, Options, Settings], Command]
+    make: Callable[[Asked], Command]
     options: Known
 
 
-def _submit(identifier: str, expected: Expected, _options: Options, _settings: Settings) -> Command:
-    return SubmitReservation(identifier, expected)
+def _submit(asked: Asked) -> Command:
+    return SubmitReservation(asked.identifier, asked.expected)
 
 
-def _approve(identifier: str, expected: Expected, options: Options, settings: Settings) -> Command:
-    return ApproveReservation(identifier, expected, options.get("allocationPolicy", settings.allocation_policy))
+def _approve(asked: Asked) -> Command:
+    return ApproveReservation(asked.identifier, asked.expected, _policy(asked))
 
 
-def _reject(identifier: str, expected: Expected, options: Options, _settings: Settings) -> Command:
-    return RejectReservation(identifier, expected, options.get("reason"))
+def _policy(asked: Asked) -> str:
+    policy: str = asked.options.get("allocationPolicy", asked.settings.allocation_policy)
+    return policy
 
 
-def _cancel(identifier: str, expected: Expected, options: Options, _settings: Settings) -> Command:
-    return CancelReservation(identifier, expected, options.get("reason"))
+def _reject(asked: Asked) -> Command:
+    return RejectReservation(asked.identifier, asked.expected, asked.options.get("reason"))
+
+
+def _cancel(asked: Asked) -> Command:
+    return CancelReservation(asked.identifier, asked.expected, asked.options.get("reason"))
+
+
+def _fulfill(asked: Asked) -> Command:
+    return FulfillReservation(asked.identifier, asked.expected)
+
+
+def _allocate(asked: Asked) -> Command:
+    return AllocateUnits(asked.identifier, asked.expected, _policy(asked), units.units_of(asked.options))
+
+
+def _release(asked: Asked) -> Command:
+    return ReleaseAllocations(asked.identifier, asked.expected, units.allocations_of(asked.options))
+
+
+def _swap(asked: Asked) -> Command:
+    asset = units.asset_of(asked.options["asset"]) if "asset" in asked.options else None
+    return SwapAllocation(asked.identifier, asked.allocation, asked.expected, asset)
 
 
 STEPS: Mapping[Step, StepCommand] = {
@@ -62,11 +99,19 @@ STEPS: Mapping[Step, StepCommand] = {
     Step.APPROVE: StepCommand(_approve, {"allocationPolicy": tuple(Policy)}),
     Step.REJECT: StepCommand(_reject, {"reason": None}),
     Step.CANCEL: StepCommand(_cancel, {"reason": None}),
+    Step.FULFILL: StepCommand(_fulfill, {}),
+    Step.ALLOCATE: StepCommand(_allocate, {"allocationPolicy": tuple(Policy), "assets": units.ASSETS, "allocations": units.UNITS}),
+    Step.RELEASE: StepCommand(_release, {"allocations": units.ALLOCATIONS}),
+    Step.SWAP: StepCommand(_swap, {"asset": units.ASSET}),
 }
 
 
 class ReservationStep:
-    """`POST /v1/rent-actions/{identifier}/{step}`: takes the reservation one step on and gives it back as it is then."""
+    """
+    `POST /v1/rent-actions/{identifier}/{step}`: takes the reservation one step on and gives it back as it is then.
+
+    A step that is taken with one of the allocations has `allocations/{allocation}` before it in its address.
+    """
 
     accept_post = STEP_READABLE
 
@@ -75,14 +120,15 @@ class ReservationStep:
         self._step = STEPS[step]
         self._links = links.of_resource(RENT_ACTION, parts.settings.base_iri)
 
-    def on_post(self, req: falcon.Request, resp: falcon.Response, identifier: str) -> None:
+    def on_post(self, req: falcon.Request, resp: falcon.Response, identifier: str, allocation: str = "") -> None:
         """The body may be empty. `If-Match` is compared inside the transaction."""
         wanted_by(req)
         query_parameters(req.query_string, (VALIDATE,))
         check_identifier(self._parts, RENT_ACTION, identifier)
         expected = expected_revisions(req.env.get("HTTP_IF_MATCH"))
         body, options = read_options(req, self._parts.settings, self._step.options)
-        execute(req, resp, self._parts, self._step.make(identifier, expected, options, self._parts.settings), body)
+        asked = Asked(identifier, expected, options, self._parts.settings, allocation)
+        execute(req, resp, self._parts, self._step.make(asked), body)
         resp.set_header("Link", self._links)
 
 

@@ -17,6 +17,7 @@ LABELS: Mapping[str, str] = {
     "allocatedQuantity": "Allocated",
     "createdAt": "Created",
     "docs": "Documentation",
+    "duration": "Length",
     "endTime": "End",
     "externalRef": "External reference",
     "forLine": "Line",
