@@ -25,6 +25,15 @@ STATUSES: Mapping[type[Exception], int] = {
 class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     """A worker of ld_server.wsgi.WebServer, whose `base_iri` names the type of the problem."""
 
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        """A signal to end: event streams end by themselves, so that nobody waits for their readers."""
+        self.app.end()
+        super().handle_exit(sig, frame)
+
+    def handle_quit(self, sig: int, frame: Any) -> None:
+        self.app.end()
+        super().handle_quit(sig, frame)
+
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """Called by gunicorn for whatever stopped a request outside the application."""
         status = next((status for kind, status in STATUSES.items() if isinstance(exc, kind)), None)

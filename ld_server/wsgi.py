@@ -50,6 +50,11 @@ class WebServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         self._parts = build(self._settings)
         return create_app(self._parts)
 
+    def end(self) -> None:
+        """Called in each worker when it has been told to end, and before it waits for the requests that it has."""
+        if self._parts is not None:
+            self._parts.ending.set()
+
     def close(self) -> None:
         """Called in each worker when it ends, also when it never loaded."""
         if self._parts is not None:

@@ -17,6 +17,7 @@ Read = Callable[[Any, str], Any]
 """A reader."""
 
 LONGEST_TEXT = 2000
+MOST_LISTED = 12
 
 
 class Wrong(Exception):
@@ -42,9 +43,10 @@ def read(reader: Read, value: Any) -> Any:
 
 
 def nearest(name: str, known: Collection[str]) -> str:
-    """`, did you mean …?`, or which there are."""
+    """`, did you mean …?`, or which there are, unless those are too many to be read in passing."""
     close = difflib.get_close_matches(name, known, n=1)
-    return f", did you mean {close[0]}?" if close else f"; there is {', '.join(known)}" if known else ""
+    listed = f"; there is {', '.join(known)}" if 0 < len(known) <= MOST_LISTED else ""
+    return f", did you mean {close[0]}?" if close else listed
 
 
 # --- values -----------------------------------------------------------------------------------------------------------

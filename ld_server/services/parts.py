@@ -1,8 +1,9 @@
 """What a running process is made of. `ld_server.bootstrap` puts it together; tests may put together their own."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from threading import Event
 
 from ld_server.rdf.contexts import Contexts
 from ld_server.rdf.naming import Naming
@@ -25,7 +26,10 @@ class Parts:
     sparql: SparqlStore
     sealing: Sealing
     now: Callable[[], datetime]
+    ending: Event = field(default_factory=Event)
+    """Set when the process is about to end: what would go on by itself ends, too."""
 
     def close(self) -> None:
+        self.ending.set()
         self.sparql.close()
         self.ledger.close()

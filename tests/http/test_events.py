@@ -168,7 +168,9 @@ def test_what_cannot_be_meant_is_refused(site: Site, query: str) -> None:
 
 
 def test_an_unknown_type_is_told_the_nearest(site: Site) -> None:
-    assert problem(site.get(EVENTS_PATH, query="types=rentAction.aproved"), "invalid-parameter", 400)["suggestion"] == "rentAction.approved"
+    assert problem(site.get(EVENTS_PATH, query="types=rentAction.aproved"), "invalid-parameter", 400)["detail"].endswith(
+        "did you mean rentAction.approved?"
+    )
 
 
 def test_what_is_neither_json_nor_a_stream_is_not_to_be_had(site: Site) -> None:
@@ -235,6 +237,11 @@ def test_a_stream_tells_what_happens_while_it_is_open(site: Site) -> None:
     site.item_type("six")
     reader.join(30)
     assert [one["id"] for one in found] == ["7"]
+
+
+def test_a_stream_ends_when_the_server_does(site: Site) -> None:
+    site.parts.ending.set()
+    assert stream(site, "since=0") == []
 
 
 def test_streams_leave_a_thread_for_others_and_are_given_back(site: Site) -> None:

@@ -17,11 +17,12 @@ import orjson
 
 from ld_server.domain.errors import InvalidParameter, NotFound, RateLimited
 from ld_server.domain.events import EVENTS, types_like
+from ld_server.domain.reading import nearest
 from ld_server.http.endpoints.revisions import KEPT_FOR_GOOD
 from ld_server.http.execution import CACHE_CONTROL
 from ld_server.http.negotiation import Choice, Medium, Wanted, choose
 from ld_server.http.paging import limit_of
-from ld_server.http.parameters import hint, query_parameters
+from ld_server.http.parameters import query_parameters
 from ld_server.http.preconditions import content_tag, not_modified
 from ld_server.http.showing import say_how_to_keep
 from ld_server.rdf.formats import JSON, JSON_LD
@@ -44,8 +45,8 @@ def selection(parameters: Mapping[str, str]) -> Selection:
     patterns = [one.strip() for one in parameters.get("types", "").split(",") if one.strip()]
     for pattern in patterns:
         if not types_like(pattern):
-            sentence, members = hint(pattern, tuple(EVENTS))
-            raise InvalidParameter(f"No event is of type {pattern!r}. {sentence}", parameter="types", **members)
+            said = f"No event is of type {pattern!r}{nearest(pattern, EVENTS)}"
+            raise InvalidParameter(said if said.endswith("?") else f"{said}.", parameter="types", known=list(EVENTS))
     types = sorted({name for pattern in patterns for name in types_like(pattern)})
     return Selection(tuple(types), parameters.get("subject"))
 
@@ -222,7 +223,11 @@ def most_streams(settings: Settings) -> int:
 
 
 class Stream:
-    """Server-sent events, until time is up, the reader is gone or has what it asked for. The slot is given back when it is closed."""
+    """
+    Server-sent events, until time is up, the reader is gone or has what it asked for, or the server ends.
+
+    The slot is given back when the stream is closed.
+    """
 
     def __init__(self, parts: Parts, start: Place, wanted: Selection, limit: int | None, slots: BoundedSemaphore) -> None:
         self._parts = parts
@@ -247,7 +252,7 @@ class Stream:
         end = time.monotonic() + self._parts.settings.stream_seconds
         beat = time.monotonic() + HEARTBEAT_SECONDS
         yield RETRY
-        while self._left != 0 and time.monotonic() < end:
+        while self._left != 0 and time.monotonic() < end and not self._parts.ending.is_set():
             events = self._read(place)
             if events:
                 place = Place(events[-1].sequence)
@@ -255,7 +260,7 @@ class Stream:
             elif time.monotonic() > beat:
                 yield b": still here\n\n"
             else:
-                time.sleep(LOOK_SECONDS)
+                self._parts.ending.wait(LOOK_SECONDS)
                 continue
             beat = time.monotonic() + HEARTBEAT_SECONDS
 
