@@ -109,9 +109,9 @@ counted_{level} AS (
 )"""
 
 _PARTS_OF_SOME = """
-SELECT l.pool, l.bucket, l.lowest, c.bucket AS part, c.opening, c.started, c.ended, c.rise, c.fall
-FROM longer AS l CROSS JOIN counted_{below} AS c
-WHERE l.span = {span} AND c.pool = l.pool AND c.bucket BETWEEN l.lowest AND l.highest
+SELECT l.pool, l.bucket, l.lowest, f.bucket AS part, f.opening, f.started, f.ended, f.rise, f.fall
+FROM longer AS l CROSS JOIN counted_{below} AS f
+WHERE l.span = {span} AND f.pool = l.pool AND f.bucket BETWEEN l.lowest AND l.highest
 UNION ALL
 SELECT l.pool, l.bucket, l.lowest, c.bucket, c.opening, c.started, c.ended, c.rise, c.fall
 FROM longer AS l CROSS JOIN counters AS c

@@ -1,7 +1,8 @@
 """Counters: whatever was written, and in whatever order, they say what the rows say; and so does everything that is read from them."""
 
+import re
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -9,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, event, select
 
 from ld_server.domain.window import EARLIEST, LATEST, Window
 from ld_server.services import counters
@@ -356,3 +357,56 @@ def _returned(uow: UnitOfWork, row: AllocationRow) -> None:
 
 def _moved_on(uow: UnitOfWork, row: AllocationRow) -> None:
     uow.allocations.change([replace(row, blocked_to=row.blocked_to + A_DAY)])
+
+
+# --- what the engines do ----------------------------------------------------------------------------------------------
+
+MANY = 3_000
+
+
+@pytest.fixture
+def busy(ledger: Ledger) -> Ledger:
+    """A pool with many promises over the years; the engine knows how many."""
+    stage(ledger, assets=0)
+    with ledger.write() as uow:
+        add_pool(uow, "pool_1", 1_000)
+        starts = [(number, at(1) + number * timedelta(hours=9)) for number in range(1, MANY + 1)]
+        uow.allocations.add([drawn(number, 1, start, start + timedelta(hours=11)) for number, start in starts])
+    with ledger.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql("ANALYZE")
+    return ledger
+
+
+def test_a_window_is_answered_from_indexes(busy: Ledger) -> None:
+    window = Window(at(1) + timedelta(days=300, hours=3), at(1) + timedelta(days=800, hours=5))
+    for plan in plans(busy, lambda uow: uow.capacity.pools({"itemType_1": window}, at(1))):
+        for table in ("allocations", "counters"):
+            assert f"Seq Scan on {table}" not in plan, plan
+            assert not re.search(rf"SCAN (?:[bc]|{table})\b(?! USING INDEX allocations_that_are_out)", plan), plan
+
+
+def test_a_promise_is_counted_from_indexes(busy: Ledger) -> None:
+    noted = plans(busy, lambda uow: uow.counters.recount([("pool_1", at(1) + timedelta(days=400)), ("pool_1", at(1))]), writing=True)
+    assert noted
+    for plan in noted:
+        assert "Seq Scan on allocations" not in plan, plan
+        assert not re.search(r"SCAN [bc]\b", plan), plan
+
+
+def plans(ledger: Ledger, work: Callable[[UnitOfWork], object], writing: bool = False) -> list[str]:
+    """How the engine does each statement of this work about counters. On Postgres: how it would if tables were too large to be scanned."""
+    asked: list[tuple[str, object]] = []
+
+    def note(_connection: object, _cursor: object, statement: str, parameters: object, *_rest: object) -> None:
+        asked.append((statement, parameters))
+
+    event.listen(ledger.engine, "before_cursor_execute", note)
+    with ledger.write() if writing else ledger.read() as uow:
+        work(uow)
+    event.remove(ledger.engine, "before_cursor_execute", note)
+    prefix = {"sqlite": "EXPLAIN QUERY PLAN ", "postgresql": "EXPLAIN "}[ledger.engine.dialect.name]
+    wanted = [(statement, parameters) for statement, parameters in asked if "counters" in statement]
+    with ledger.engine.connect() as connection:
+        if ledger.engine.dialect.name == "postgresql":
+            connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+        return ["".join(f"{row[-1]}\n" for row in connection.exec_driver_sql(prefix + one, values)) for one, values in wanted]
