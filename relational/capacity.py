@@ -211,19 +211,29 @@ ORDER BY p.number, p.question
 _BLOCKS_OF_UNITS = f"""
 WITH asked AS ({{asked}}),
 units AS (
-    SELECT a.identifier, a.number, asked.starts, asked.ends FROM asked CROSS JOIN assets AS a
+    SELECT a.identifier, a.number, asked.starts, asked.ends, coalesce((
+        SELECT b.blocked_from FROM allocations AS b
+        WHERE b.asset_number = a.number AND {COUNTED} AND b.blocked_from <= asked.starts
+        ORDER BY b.blocked_from DESC LIMIT 1
+    ), :earliest) AS last
+    FROM asked CROSS JOIN assets AS a
     WHERE {_RESERVABLE} AND (CAST(:asset AS bigint) IS NULL OR a.number = :asset)
 )
 SELECT a.identifier, a.number, b.blocked_from AS start, CASE WHEN {_UNTIL} = :latest THEN NULL ELSE b.blocked_to END AS until,
     b.rent_action, NULL AS reason
 FROM units AS a CROSS JOIN allocations AS b
-WHERE b.asset_number = a.number AND {COUNTED} AND b.blocked_from < a.ends AND {_UNTIL} > a.starts
+WHERE b.asset_number = a.number AND {COUNTED} AND b.blocked_from >= a.last AND b.blocked_from < a.ends AND {_UNTIL} > a.starts
+UNION ALL
+SELECT a.identifier, a.number, b.blocked_from, NULL, b.rent_action, NULL
+FROM units AS a CROSS JOIN allocations AS b
+WHERE b.asset_number = a.number AND {_OVERDUE} AND b.blocked_from < a.last
 UNION ALL
 SELECT a.identifier, a.number, u.unavailable_from, u.unavailable_to, NULL, u.reason
 FROM units AS a CROSS JOIN unavailabilities AS u
 WHERE u.asset_number = a.number AND u.unavailable_from < a.ends AND (u.unavailable_to IS NULL OR u.unavailable_to > a.starts)
 ORDER BY 2, 3
 """  # noqa: S608
+"""Of what starts before the window only the last can reach into it, besides what is overdue: no history is read."""
 
 _CHANGES = f"""
 SELECT at, CAST(sum(started) AS bigint) AS started, CAST(sum(ended) AS bigint) AS ended FROM (
@@ -327,7 +337,7 @@ class Capacities:
 
     def blocks(self, item_type: str, window: Window, now: datetime, location: str | None = None, asset: str | None = None) -> list[Block]:
         """Everything that blocks reservable units (or one of them) in the window, by number of the unit and by start."""
-        chosen = {"asset": number_of(asset) if asset is not None else None, "now": now, "latest": LATEST}
+        chosen = {"asset": number_of(asset) if asset is not None else None, "now": now, "latest": LATEST, "earliest": EARLIEST}
         rows = self._ask(_ASK_BLOCKS, {**self._about([(item_type, window)], location), **chosen})
         return [Block(row.identifier, row.start, row.until, row.rent_action, row.reason) for row in rows]
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from ld_server.domain.allocation import Supply
 from ld_server.domain.capacity import Rule
 from ld_server.domain.commands import ChangeCatalogEntry, CreateAsset
 from ld_server.domain.errors import InsufficientAvailability, InvalidParameter
@@ -304,7 +303,7 @@ def test_units_of_a_reservation_come_from_as_few_places_as_possible(fleet: Fleet
         alone = availability.free(uow, {timer: 1}, windows, GIVEN)
         there = availability.free(uow, wanted, windows, Circumstances(NOW, "Oslo"))
     assert [[one.label for one in found[item]] for item in wanted] == [["T-2", "T-3", "T-1"], ["M-2", "M-1"]]
-    assert alone == {timer: [Supply("asset_1", "T-1")]}
+    assert [one.source for one in alone[timer]] == ["asset_1"]
     assert [[one.label for one in there[item]] for item in wanted] == [["T-1"], ["M-1"]]
 
 
