@@ -7,6 +7,7 @@ no row of its own, the address of a broker with a password in it. `unsealed` put
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -230,7 +231,8 @@ def opened(rows: Rows[Any], identifier: str, expected: Expected, what: str) -> A
     return row
 
 
-def remove(uow: UnitOfWork, identifier: str, expected: Expected) -> None:
-    """Take a trigger away. What it has done stays in the books. Raises NotFound and Stale."""
+def remove(uow: UnitOfWork, identifier: str, expected: Expected, now: datetime) -> None:
+    """Take a trigger away, and cancel what has not been delivered. What it has done stays in the books. Raises NotFound and Stale."""
     opened(uow.triggers, identifier, expected, "trigger")
+    uow.deliveries.cancel(now, "The trigger was taken away.", trigger=identifier)
     uow.triggers.remove(identifier)

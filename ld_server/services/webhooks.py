@@ -1,7 +1,7 @@
 """Webhooks are configured; their secrets are made, sealed, and exchanged for new ones without a moment in which none is right."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
@@ -30,7 +30,7 @@ def webhook_of(row: WebhookRow) -> Webhook:
     return Webhook(row.url, row.name, row.enabled, row.concurrency, rate, said.get("description"), said.get("metadata"))
 
 
-def secrets_of(row: WebhookRow, sealing: Sealing, now: Any) -> list[str]:
+def secrets_of(row: WebhookRow, sealing: Sealing, now: datetime) -> list[str]:
     """The secrets that are valid now, the newest first. Raises StoreUnavailable when they were sealed with an unknown key."""
     is_overlapping = row.secret_previous is not None and row.previous_until is not None and now < row.previous_until
     return [sealing.opened(one) for one in (row.secret_current, row.secret_previous if is_overlapping else None) if one]
@@ -99,12 +99,13 @@ def rotate(
     return row, text
 
 
-def remove(uow: UnitOfWork, identifier: str, expected: Expected) -> None:
-    """Take a webhook away. Raises NotFound, Stale, and InUse while a trigger sends to it."""
+def remove(uow: UnitOfWork, identifier: str, expected: Expected, now: datetime) -> None:
+    """Take a webhook away, and cancel what has not been delivered. Raises NotFound, Stale, and InUse while a trigger sends to it."""
     opened(uow.webhooks, identifier, expected, "webhook")
     users = [row.identifier for row in uow.triggers.page(0, 10_000) if _sends_to(trigger_of(row), identifier)]
     if users:
         raise InUse(f"Triggers send to {identifier}: {', '.join(users)}.", triggers=users)
+    uow.deliveries.cancel(now, "The webhook was taken away.", webhook=identifier)
     uow.webhooks.remove(identifier)
 
 

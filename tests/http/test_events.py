@@ -179,6 +179,31 @@ def test_what_is_neither_json_nor_a_stream_is_not_to_be_had(site: Site) -> None:
     assert site.get(EVENTS_PATH).headers["content-type"].startswith("application/ld+json")
 
 
+@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+def test_a_reader_of_pages_misses_nothing_that_commits_late(site: Site) -> None:
+    """A transaction writes its event, others commit and are read, then it commits."""
+    is_written, others_are_read = threading.Event(), threading.Event()
+    with site.parts.ledger.read() as uow:
+        template = uow.outbox.of_subject("itemType_1")[0].entry
+
+    def slow() -> None:
+        with site.parts.ledger.write() as uow:
+            uow.outbox.add(replace(template, id="evt_late", body=template.body.replace(template.id, "evt_late")))
+            is_written.set()
+            assert others_are_read.wait(30)
+
+    writer = threading.Thread(target=slow)
+    writer.start()
+    assert is_written.wait(30)
+    site.item_type("quick")
+    seen = feed(site, "since=6")
+    others_are_read.set()
+    writer.join(30)
+    late = feed(site, f"since={seen['through']}")
+    assert [one["data"]["code"] for one in seen["member"]] == ["quick"]
+    assert [one["id"] for one in late["member"]] == ["evt_late"]
+
+
 # --- streams --------------------------------------------------------------------------------------------------------------
 
 

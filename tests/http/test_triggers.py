@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from falcon import testing
 
+from ld_server.services.dispatch import relayed
 from tests.http.conftest import Site, problem
 
 TRIGGERS, WEBHOOKS = "/v1/triggers", "/v1/webhooks"
@@ -218,6 +219,18 @@ def test_a_trigger_sees_what_happens_after_it_was_enabled(site: Site) -> None:
         row = uow.triggers.find("trig_1")
         assert row is not None and row.sees_after == uow.outbox.newest() == 2
         assert uow.triggers.listening() == [row]
+
+
+def test_what_a_deleted_trigger_has_not_delivered_is_cancelled(site: Site) -> None:
+    site.post(TRIGGERS, CATALOG)
+    site.item_type("one")
+    with site.parts.ledger.write() as uow:
+        uow.outbox.number()
+        relayed(uow, uow.outbox.since(0, 9), uow.triggers.listening(), site.parts.now())
+        assert uow.deliveries.count({"status": "pending"}) == 1
+    site.ask("DELETE", f"{TRIGGERS}/trig_1")
+    with site.parts.ledger.read() as uow:
+        assert uow.deliveries.count({"status": "cancelled"}) == 1
 
 
 # --- dry runs -----------------------------------------------------------------------------------------------------------

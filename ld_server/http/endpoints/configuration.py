@@ -6,6 +6,7 @@ What is secret is told in the answer to the request that made it and nowhere els
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import falcon
@@ -69,7 +70,7 @@ class Sort:
     shown: Callable[[Any], dict[str, Any]]
     to_create: Callable[[Any, Parts], Change]
     to_change: Callable[[Any, Any, Expected, Parts], Change]
-    remove: Callable[[UnitOfWork, str, Expected], None]
+    remove: Callable[[UnitOfWork, str, Expected, datetime], None]
     filters: Mapping[str, Filter] = field(default_factory=lambda: {"enabled": ENABLED})
     unsaid: tuple[str, ...] = ()
 
@@ -166,7 +167,7 @@ class Configuration:
         query_parameters(req.query_string)
         expected = expected_revisions(req.env.get("HTTP_IF_MATCH"))
         with self._parts.ledger.write() as uow:
-            self._sort.remove(uow, identifier, expected)
+            self._sort.remove(uow, identifier, expected, self._parts.now())
         resp.status = falcon.HTTP_204
 
     def _said(self, row: Any, after: Any) -> Any:
