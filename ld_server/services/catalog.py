@@ -19,7 +19,7 @@ from ld_server.resources.item_type import ITEM_TYPE
 from ld_server.resources.kind import Kind
 from ld_server.resources.kit_template import KIT_TEMPLATE
 from ld_server.resources.stock_pool import STOCK_POOL
-from ld_server.services import obstacles, recording, references, risk
+from ld_server.services import obstacles, recording, references
 from ld_server.services.obstacles import LOOKED_AT_IN_THE_WAY
 from ld_server.services.occasion import Occasion
 from ld_server.services.references import Pointing
@@ -158,8 +158,6 @@ def _check_asset(uow: UnitOfWork, before: Document, after: Document, occasion: O
         settled(uow, ASSET, after)
         blocking = uow.allocations.blocking_asset(before["identifier"], occasion.now, LOOKED_AT_IN_THE_WAY)
         _refuse_to_move(before["identifier"], obstacles.named(blocking, occasion))
-    if risk.matters(ASSET.name, before, after):
-        _hold_both(uow, before, after)
 
 
 def _check_stock_pool(uow: UnitOfWork, before: Document, after: Document, occasion: Occasion) -> None:
@@ -168,9 +166,8 @@ def _check_stock_pool(uow: UnitOfWork, before: Document, after: Document, occasi
         settled(uow, STOCK_POOL, after)
         blocking = uow.allocations.blocking_pool(before["identifier"], occasion.now, limit=LOOKED_AT_IN_THE_WAY)
         _refuse_to_move(before["identifier"], obstacles.named(blocking, occasion))
-    if risk.matters(STOCK_POOL.name, before, after):
-        _hold_both(uow, before, after)
     if after["quantityTotal"] < before["quantityTotal"]:
+        uow.allocations.hold([before["isVariantOf"]["identifier"]])
         _refuse_to_break_promises(uow, before["identifier"], after["quantityTotal"], occasion)
 
 

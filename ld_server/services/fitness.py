@@ -11,6 +11,7 @@ import orjson
 
 from ld_server.domain.errors import TransitionRefused
 from ld_server.domain.risk import Danger, Reason
+from ld_server.domain.status import TRANSITIONS, Status, Step
 from ld_server.domain.window import Window
 from ld_server.services import risk
 from ld_server.services.occasion import Occasion
@@ -40,7 +41,9 @@ def refuse_unfit(uow: UnitOfWork, document: Mapping[str, Any], wanted: Sequence[
     if not found:
         return
     detail = f"Not everything can be handed out: {'; '.join(dict.fromkeys(one.sentence for one in found))}.{_advice(found)}"
-    raise TransitionRefused(detail, status=document["status"], allowedSteps=[], allocations=[_told(one, occasion) for one in found])
+    others = [str(step) for step in TRANSITIONS[Status(document["status"])] if step is not Step.CHECK_OUT]
+    told = [_told(one, occasion) for one in found]
+    raise TransitionRefused(detail, status=document["status"], allowedSteps=others, allocations=told)
 
 
 def _hindrances(uow: UnitOfWork, identifier: str, wanted: Sequence[Wanted], now: datetime) -> Iterator[Danger]:

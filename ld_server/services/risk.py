@@ -40,7 +40,7 @@ def look(uow: UnitOfWork, sources: Collection[str], occasion: Occasion) -> None:
     """
     Tell of the reservations that these units and pools endanger now and did not before; forget those that they endanger no more.
 
-    Sure while the item types are held: nobody else promises anything of them, or hands it out.
+    Sure while the item types are held or kept: nobody else promises anything of them, or hands it out.
     """
     current = {(one.rent_action, one.source) for one in uow.risks.through(sources, occasion.now)} if sources else set()
     _compare(uow, current, uow.told.about(AT_RISK, sources) if sources else set(), occasion)

@@ -156,6 +156,18 @@ def test_who_is_cancelled_is_not_at_risk(fleet: Fleet) -> None:
     assert listed(fleet) == [second]
 
 
+def test_who_is_approved_while_the_unit_breaks_gets_another_or_is_told_of(fleet: Fleet) -> None:
+    item = fleet.stocked("TN-1", "TN-2")
+    for day in range(1, 9):
+        windows = [(f"2027-03-{day:02}T{hour:02}:00:00Z", f"2027-03-{day:02}T{hour + 2:02}:00:00Z") for hour in (8, 12, 16)]
+        waiting = [fleet.reserve(item, window=window) for window in windows]
+        at_once([*(partial(fleet.approve, one) for one in waiting), partial(fleet.change, "asset_1", status="maintenance")])
+        broken = {one for one in waiting for held in fleet.document(one)["allocations"] if held["asset"]["identifier"] == "asset_1"}
+        assert broken == set(told(fleet)) & set(waiting)
+        assert {"asset_1", "asset_2"} >= {held["asset"]["identifier"] for one in waiting for held in fleet.document(one)["allocations"]}
+        fleet.change("asset_1", status="available")
+
+
 # --- overdue ----------------------------------------------------------------------------------------------------------
 
 
