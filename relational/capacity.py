@@ -226,7 +226,7 @@ WHERE b.asset_number = a.number AND {COUNTED} AND b.blocked_from >= a.last AND b
 UNION ALL
 SELECT a.identifier, a.number, b.blocked_from, NULL, b.rent_action, NULL
 FROM units AS a CROSS JOIN allocations AS b
-WHERE b.asset_number = a.number AND {_OVERDUE} AND b.blocked_from < a.last
+WHERE b.asset_number = a.number AND {COUNTED} AND {_OVERDUE} AND b.blocked_from < a.last
 UNION ALL
 SELECT a.identifier, a.number, u.unavailable_from, u.unavailable_to, NULL, u.reason
 FROM units AS a CROSS JOIN unavailabilities AS u
