@@ -12,12 +12,14 @@ from sqlalchemy import (
     Connection,
     Select,
     Table,
+    Text,
     and_,
     bindparam,
     delete,
     false,
     func,
     insert,
+    literal,
     or_,
     select,
     text,
@@ -35,6 +37,14 @@ TABLES = {table.name: table for table in (tables.item_types, tables.assets, tabl
 
 _LINES, _COMPONENTS = tables.rent_action_items.c, tables.kit_template_items.c
 
+
+def _with_kits_around(item: str) -> Select[Any]:
+    """An item, the kits that it belongs to, the kits that those belong to, and so on."""
+    around = select(literal(item, Text).label("item")).cte("around", recursive=True)
+    around = around.union(select(_COMPONENTS.kit_template).where(_COMPONENTS.item == around.c.item))
+    return select(around.c.item)
+
+
 OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {
     "=": operator.eq,
     "!=": operator.ne,
@@ -45,7 +55,7 @@ OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {
     "in": lambda column, values: column.in_(values),
     "contains": lambda column, part: column.contains(part, autoescape=True),
     "has a component of": lambda column, item: column.in_(select(_COMPONENTS.kit_template).where(_COMPONENTS.item == item)),
-    "has a line for": lambda column, item: column.in_(select(_LINES.rent_action).where(_LINES.item == item)),
+    "has a line for": lambda column, item: column.in_(select(_LINES.rent_action).where(_LINES.item.in_(_with_kits_around(item)))),
     "is overdue": lambda column, asked: _among(column, dangers.overdue(asked[1]), asked[0]),
     "is at risk": lambda column, asked: _among(column, dangers.endangered(asked[1]), asked[0]),
 }

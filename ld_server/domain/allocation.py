@@ -173,7 +173,8 @@ def _grown(line: LinePlan, held: Sequence[Supply], left: _Left) -> LinePlan:
         place = _best_place(needs, {left.place(claim) for claim in claims}, left)
         for part, quantity in needs.items():
             claims += left.taken_at(part, place, quantity)
-    return LinePlan(line.demand, _together(claims))
+    order = {part: number for number, part in enumerate(line.demand.parts)}
+    return LinePlan(line.demand, tuple(sorted(_together(claims), key=lambda claim: order[claim.item_type])))
 
 
 def _needs(demand: Demand, whole: int, claims: Sequence[Claim]) -> dict[str, int]:

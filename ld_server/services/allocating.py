@@ -9,7 +9,7 @@ import orjson
 
 from ld_server.domain.allocation import Policy
 from ld_server.domain.commands import AllocateUnits, Document, NamedUnit, ReleaseAllocations, SwapAllocation
-from ld_server.domain.errors import InsufficientAvailability, NotFound, TransitionRefused
+from ld_server.domain.errors import InsufficientAvailability, NotFound
 from ld_server.domain.status import AllocationStatus, Step
 from ld_server.domain.window import Window
 from ld_server.resources.asset import ASSET
@@ -19,7 +19,7 @@ from ld_server.services.occasion import Occasion
 from ld_server.services.plans import Planned
 from ld_server.services.references import Pointing
 from ld_server.services.replanning import Wish
-from ld_server.services.steps import opened_for, taken
+from ld_server.services.steps import opened_for, refusal, taken
 from relational.allocations import AllocationRow
 from relational.documents import Head
 from relational.unit_of_work import UnitOfWork
@@ -152,7 +152,7 @@ def _refuse_not_promised(document: Document, allocation: Mapping[str, Any]) -> N
     if allocation["status"] != AllocationStatus.ALLOCATED:
         identifier = allocation["identifier"]
         detail = f"{identifier} is {allocation['status']}; only what is allocated, and not out, can be released or swapped."
-        raise TransitionRefused(detail, status=document["status"], allowedSteps=[], allocations=[identifier])
+        raise refusal(document, detail, [identifier])
 
 
 # --- swap ---------------------------------------------------------------------------------------------------------------
@@ -185,7 +185,7 @@ def _swappable(uow: UnitOfWork, document: Document, identifier: str) -> Allocati
     _refuse_not_promised(document, allocation)
     if "asset" not in allocation:
         detail = f"{identifier} comes from a stock pool, whose units nobody tells apart; release it and allocate again."
-        raise TransitionRefused(detail, status=document["status"], allowedSteps=[], allocations=[identifier])
+        raise refusal(document, detail, [identifier])
     return next(row for row in uow.allocations.of(document["identifier"]) if f"alloc_{row.number}" == identifier)
 
 

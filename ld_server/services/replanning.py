@@ -10,13 +10,13 @@ from typing import Any
 
 from ld_server.domain.allocation import Demand, LinePlan, Supply, replan, wanted
 from ld_server.domain.commands import Document
-from ld_server.domain.errors import TransitionRefused
 from ld_server.domain.status import AllocationStatus, Status
 from ld_server.domain.window import Window
 from ld_server.resources.kind import written
 from ld_server.services import availability, plans, promises, references, shortage
 from ld_server.services.occasion import Occasion
 from ld_server.services.plans import Planned, line_of, source_of, window_of
+from ld_server.services.steps import refusal
 from relational.allocations import AllocationRow
 from relational.index import number_of
 from relational.unit_of_work import UnitOfWork
@@ -159,7 +159,7 @@ def _refuse_less_than_is_out(document: Document, out: Sequence[AllocationRow]) -
     if wrong:
         named = [f"alloc_{row.number}" for row in out if row.line in wrong]
         detail = f"Units are out for {', '.join(sorted(wrong))} ({', '.join(named)}); it cannot ask for less before they are back."
-        raise TransitionRefused(detail, status=document["status"], allowedSteps=[], allocations=named)
+        raise refusal(document, detail, named)
 
 
 def _staying(
@@ -182,7 +182,7 @@ def _refuse_end_before_start(document: Document, rows: Iterable[AllocationRow]) 
     wrong = [f"alloc_{row.number}" for row in rows if row.allocated_to <= row.allocated_from]
     if wrong:
         detail = f"Units went out later than the reservation is to end: {', '.join(wrong)}."
-        raise TransitionRefused(detail, status=document["status"], allowedSteps=[], allocations=wrong)
+        raise refusal(document, detail, wrong)
 
 
 def _refuse_in_the_way(uow: UnitOfWork, document: Document, rows: Iterable[AllocationRow], occasion: Occasion) -> None:

@@ -27,7 +27,7 @@ from ld_server.services import availability, plans, promises, recording, referen
 from ld_server.services.occasion import Occasion
 from ld_server.services.opening import opened, says_the_same
 from ld_server.services.references import Pointing
-from ld_server.services.steps import opened_for, taken
+from ld_server.services.steps import opened_for, refusal, taken
 from relational.documents import Head
 from relational.unit_of_work import UnitOfWork
 
@@ -131,7 +131,7 @@ def _refuse_while_out(document: Document) -> None:
     out = [one["identifier"] for one in document["allocations"] if one["status"] == AllocationStatus.IN_USE]
     if out:
         detail = f"Units of {document['identifier']} are out ({', '.join(out)}); it is fulfilled when they are back."
-        raise TransitionRefused(detail, status=document["status"], allowedSteps=[], allocations=out)
+        raise refusal(document, detail, out)
 
 
 def _refuse_no_window(document: Document) -> None:

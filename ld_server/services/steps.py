@@ -1,11 +1,12 @@
 """A step of a reservation's life: it is opened for the step, and written as it is afterwards, with the events that tell of it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import orjson
 
 from ld_server.domain.commands import Document, ReservationStep
-from ld_server.domain.status import ACTION_STATUS, Status, Step, after
+from ld_server.domain.errors import TransitionRefused
+from ld_server.domain.status import ACTION_STATUS, TRANSITIONS, Status, Step, after
 from ld_server.resources.rent_action import RENT_ACTION
 from ld_server.services import recording
 from ld_server.services.occasion import Occasion
@@ -43,6 +44,12 @@ def taken(
     told = {"rentAction.status.changed": status != before["status"], **_told(step), **happened}
     events = [event for event, what in told.items() if what]
     return recording.replace(uow, RENT_ACTION, head, before, document, events, occasion)
+
+
+def refusal(document: Document, detail: str, allocations: Sequence[str]) -> TransitionRefused:
+    """The refusal of a step, or of a change, because of the state that these allocations are in."""
+    allowed = [str(step) for step in TRANSITIONS[Status(document["status"])]]
+    return TransitionRefused(detail, status=document["status"], allowedSteps=allowed, allocations=list(allocations))
 
 
 def _told(step: Step) -> dict[str, bool]:

@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from ld_server.domain.commands import CreateReservation
+from ld_server.domain.commands import CreateReservation, SwapAllocation
 from ld_server.domain.errors import Refusal, Stale, TransitionRefused
 from relational.unit_of_work import Ledger
 from tests.contract.fleet import Fleet, reservation, tags
@@ -111,3 +111,28 @@ def test_reservations_are_taken_in_while_others_are_approved(fleet: Fleet) -> No
     creations = [partial(fleet.do, CreateReservation(reservation(lines[::-1])))] * 5
     outcomes = at_once([*approvals, *creations])
     assert not [outcome for outcome in outcomes if isinstance(outcome, Refusal)]
+
+
+def test_kits_that_share_a_component_never_get_more_of_it_than_there_is(fleet: Fleet) -> None:
+    """Their components in another order, so that they would wait for each other if they held them as they come."""
+    timer, cable, mast = fleet.stocked("TN-1", "TN-2", "TN-3"), fleet.pooled(9), fleet.stocked("M-1", "M-2", code="MAST")
+    kits = [fleet.kit("FINISH", (timer, 1), (cable, 4)), fleet.kit("START", (cable, 4), (mast, 1), (timer, 1))]
+    for round_number in range(ROUNDS):
+        day = (f"2027-03-{round_number + 1:02}T08:00:00Z", f"2027-03-{round_number + 1:02}T18:00:00Z")
+        rivals = [fleet.reserve(kits[number % 2], window=day) for number in range(THREADS)]
+        outcomes = at_once([partial(fleet.approve, rival) for rival in rivals])
+        assert kinds(outcomes) == ["InsufficientAvailability"] * (THREADS - 2) + ["dict"] * 2
+        held = [row for rival in rivals for row in fleet.allocations(rival)]
+        assert sum(row.quantity for row in held if row.item_type == cable) == 8
+        units = [row.asset for row in held if row.asset]
+        assert len(units) == len(set(units))
+
+
+def test_one_unit_is_swapped_in_once(fleet: Fleet) -> None:
+    timer = fleet.stocked(*(f"TN-{number}" for number in range(THREADS)))
+    rivals = [fleet.booked(timer) for _ in range(THREADS)]
+    fleet.assets(timer, "TN-spare")
+    outcomes = at_once([partial(fleet.do, SwapAllocation(rival, f"alloc_{number}")) for number, rival in enumerate(rivals, start=1)])
+    promised = [tag for rival in rivals for tag in tags(fleet.document(rival))]
+    assert len(set(promised)) == THREADS and "TN-spare" in promised
+    assert "Head" in kinds(outcomes)
