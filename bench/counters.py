@@ -59,7 +59,7 @@ FROM (SELECT sum(change) OVER (ORDER BY at, change ROWS UNBOUNDED PRECEDING) AS 
 
 def main() -> None:
     given = argparse.ArgumentParser(prog="bench.counters", description=__doc__)
-    given.add_argument("--allocations", type=int, default=1_000_000)
+    given.add_argument("--allocations", type=int, default=200_000)
     count = given.parse_args().allocations
     for name, opened in (("SQLite", sqlite), ("Postgres", postgres)):
         with opened() as engine:

@@ -6,7 +6,7 @@ Windows are half-open, [start, end), and are those in which units would be block
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import accumulate, pairwise
 from typing import Any
@@ -389,8 +389,8 @@ class Capacities:
         self, statements: Mapping[str, Executable], questions: Sequence[tuple[str, Window]], now: datetime, location: str | None = None
     ) -> list[Any]:
         pieces = [self._layout.pieces(window) for _, window in questions]
-        stretches = [(number, *astuple(one)) for number, piece in enumerate(pieces) for one in piece.stretches]
-        edges = [(number, *astuple(one)) for number, piece in enumerate(pieces) for one in piece.edges]
+        stretches = [(number, one.span, one.first, one.last, one.inside) for number, piece in enumerate(pieces) for one in piece.stretches]
+        edges = [(number, one.first, one.last, one.inside) for number, piece in enumerate(pieces) for one in piece.edges]
         given = {**_STRETCHES.values(self._engine, stretches), **_EDGES.values(self._engine, edges)}
         return self._ask(statements, {**self._about(questions, location), **given, "now": now})
 
