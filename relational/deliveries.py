@@ -171,7 +171,7 @@ class Deliveries:
 
     def waiting(self, now: datetime) -> Waiting:
         """What is not finished, and what never will be."""
-        counts = select(func.count(), func.min(_D.due_at).filter(_D.next_attempt_at <= now)).where(_IS_UNFINISHED)
+        counts = select(func.count(), func.min(_D.next_attempt_at).filter(_D.next_attempt_at <= now)).where(_IS_UNFINISHED)
         unfinished, oldest = self._connection.execute(counts).one()
         return Waiting(unfinished, self.count({"status": "dead"}), oldest)
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import orjson
 
-from ld_server.services.deliveries import disable_webhook
+from ld_server.services.deliveries import disable_trigger, disable_webhook
 from ld_server.services.dispatch import HOLDS_UP, Dispatch
 from ld_server.services.parts import Parts
 from relational.deliveries import Attempt, Delivery, Endpoint
@@ -111,10 +111,17 @@ def _tell_endpoint(uow: UnitOfWork, endpoint: str, results: Sequence[Result], no
     after = faring(state, outcomes, now)
     if after != state:
         uow.deliveries.set_endpoint(after)
-    webhook = results[0].job.delivery.webhook
     reason = _reason_to_disable(after, outcomes, now)
-    if webhook is not None and reason is not None:
-        disable_webhook(uow, webhook, reason, now, parts)
+    for result in results if reason is not None else ():
+        _disable(uow, result.job, reason or "", now, parts)
+
+
+def _disable(uow: UnitOfWork, job: Job, reason: str, now: datetime, parts: Parts) -> None:
+    """Once is enough; brokers and our own handlers are not given up."""
+    if job.delivery.webhook is not None:
+        disable_webhook(uow, job.delivery.webhook, reason, now, parts)
+    elif job.plan["type"] == "webhook" and job.delivery.trigger is not None:
+        disable_trigger(uow, job.delivery.trigger, job.delivery.endpoint, reason, now, parts)
 
 
 def faring(state: Endpoint, outcomes: Sequence[Outcome], now: datetime) -> Endpoint:

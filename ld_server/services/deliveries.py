@@ -26,6 +26,8 @@ from relational.webhooks import WebhookRow
 MOST_EVENTS = 1000
 """Of a range that are replayed by one request."""
 
+DISABLED_EVENT = "webhook.disabled"
+
 FAILED = ("dead", "cancelled")
 
 WORKER = "worker"
@@ -180,7 +182,19 @@ def disable_webhook(uow: UnitOfWork, identifier: str, reason: str, now: datetime
     disabled = replace(row, enabled=False, disabled_reason=reason, revision=row.revision + 1, updated_at=now)
     uow.webhooks.replace(disabled)
     uow.deliveries.cancel(now, f"The webhook was disabled. {reason}", webhook=identifier)
-    told(uow, "webhook.disabled", disabled, reason, occasion_of_worker(parts, now))
+    told(uow, DISABLED_EVENT, disabled, reason, occasion_of_worker(parts, now))
+
+
+def disable_trigger(uow: UnitOfWork, identifier: str, endpoint: str, reason: str, now: datetime, parts: Parts) -> None:
+    """The same for an address that stands in a trigger, and has no webhook that could be disabled: the trigger is."""
+    row = uow.triggers.locked(identifier)
+    if row is None or not row.enabled:
+        return
+    body = orjson.dumps({**orjson.loads(row.body), "enabled": False}).decode()
+    disabled = replace(row, enabled=False, body=body, revision=row.revision + 1, updated_at=now)
+    uow.triggers.replace(disabled)
+    uow.deliveries.cancel(now, f"The trigger was disabled. {reason}", trigger=identifier, endpoint=endpoint)
+    told(uow, DISABLED_EVENT, disabled, f"{endpoint}: {reason}", occasion_of_worker(parts, now))
 
 
 def occasion_of_worker(parts: Parts, now: datetime) -> Occasion:
@@ -196,22 +210,24 @@ def occasion_of_worker(parts: Parts, now: datetime) -> Occasion:
     )
 
 
-def told(uow: UnitOfWork, event_type: str, row: WebhookRow, description: str, occasion: Occasion) -> Numbered:
-    """An event about a webhook, written to the outbox. It has no sequence before it is committed."""
+def told(uow: UnitOfWork, event_type: str, row: WebhookRow | TriggerRow, description: str, occasion: Occasion) -> Numbered:
+    """An event about a webhook or a trigger, written to the outbox. It has no sequence before it is committed."""
     event_id = occasion.new_event_id()
-    data = {"@context": occasion.context, "identifier": row.identifier, "name": row.name, "url": row.url, "description": description}
+    subject, address = ("Webhook", {"url": row.url}) if isinstance(row, WebhookRow) else ("Trigger", {})
+    about = {"identifier": row.identifier, "name": row.name, **address, "description": description}
+    data = {"@context": occasion.context, **about}
     content: Mapping[str, Any] = envelope(
         event_id=event_id,
         event_type=event_type,
         occurred_at=occasion.moment,
-        subject_type="Webhook",
+        subject_type=subject,
         subject_id=row.identifier,
         data=data,
         tenant=occasion.tenant,
         correlation_id=occasion.correlation_id,
     )
     body = orjson.dumps(content).decode()
-    entry = OutboxEntry(event_id, event_type, "Webhook", row.identifier, occasion.now, occasion.correlation_id, body)
+    entry = OutboxEntry(event_id, event_type, subject, row.identifier, occasion.now, occasion.correlation_id, body)
     uow.outbox.add(entry)
     return Numbered(0, entry)
 

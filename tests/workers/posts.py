@@ -14,6 +14,7 @@ from ld_server.domain.triggers import read_trigger
 from ld_server.domain.webhooks import read_new_webhook
 from ld_server.services import deliveries, triggers, webhooks
 from ld_server.services.addresses import Resolve, system_resolver
+from ld_server.services.feed import number
 from ld_server.services.occasion import Occasion
 from ld_server.services.parts import Parts
 from ld_server.settings import Settings
@@ -58,7 +59,8 @@ class PostOffice:
             return webhooks.create(uow, webhook, secret, self.occasion(), self.parts.sealing)[0].identifier
 
     def trigger(self, *actions: Any, types: Sequence[str] = ("rentAction.*",), **more: Any) -> str:
-        """A trigger with these actions; a webhook may be given by its name. Its identifier."""
+        """A trigger with these actions; a webhook may be given by its name. Its identifier. It sees what happens from now on."""
+        number(self.parts.ledger)
         named = [{"type": "webhook", "webhookId": one} if isinstance(one, str) else one for one in actions]
         body = {"name": "Tell somebody", "eventTypes": list(types), "actions": named, **more}
         with self.parts.ledger.write() as uow:

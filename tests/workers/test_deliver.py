@@ -53,9 +53,8 @@ def test_an_event_is_posted_once_signed_so_that_the_reference_library_accepts_it
 
 
 def test_triggers_get_the_events_that_they_are_for_and_that_happen_after_them(office: PostOffice, receiver: Receiver) -> None:
-    office.event("ra_0")
+    office.event("ra_0", purpose="race")
     hook = office.webhook(receiver.url)
-    office.relay()
     office.trigger(hook, types=["rentAction.approved"], filter={"data.purpose": "race"})
     wanted = [office.event("ra_1", purpose="race")]
     office.event("ra_2", purpose="training")
@@ -160,6 +159,21 @@ def test_410_disables_the_webhook_and_tells_so(office: PostOffice, receiver: Rec
     assert len(office.all()) == 3
 
 
+def test_410_disables_the_trigger_where_the_address_has_no_webhook_of_its_own(office: PostOffice, receiver: Receiver) -> None:
+    receiver.answer = lambda _got: Reply(410)
+    trigger = office.trigger({"type": "webhook", "url": receiver.url})
+    office.event("ra_1")
+    office.run()
+    (told,) = office.events("webhook.disabled")
+    assert told["subject"] == {"type": "Trigger", "id": trigger}
+    office.event("ra_2")
+    assert office.run() == 0
+    with office.parts.ledger.read() as uow:
+        row = uow.triggers.find(trigger)
+    assert row is not None
+    assert (row.enabled, orjson.loads(row.body)["enabled"]) == (False, False)
+
+
 def test_a_webhook_that_fails_for_five_days_is_disabled(office: PostOffice, receiver: Receiver) -> None:
     receiver.answer = lambda _got: Reply(500)
     office.trigger(office.webhook(receiver.url))
@@ -262,6 +276,21 @@ def test_a_worker_that_comes_back_late_neither_sends_nor_writes_what_is_no_longe
     assert (delivery.status, len(office.attempts(delivery.identifier)), len(receiver.got)) == ("delivered", 2, 1)
 
 
+@pytest.mark.parametrize("heir", ["heir", "slow"])
+def test_what_a_worker_tells_late_changes_nothing_while_the_next_attempt_is_under_way(
+    office: PostOffice, receiver: Receiver, heir: str
+) -> None:
+    office.trigger(office.webhook(receiver.url))
+    office.event()
+    office.relay()
+    slow = office.deliverer("slow")
+    (job,) = slow._turns.exchange([], 10, set())
+    office.clock.forward(seconds=office.parts.settings.delivery_lease)
+    (again,) = office.deliverer(heir)._turns.exchange([], 10, set())
+    slow._turns.exchange([Result(job, office.clock(), 1, Outcome(status=200))], 0, set())
+    assert (again.attempt, office.one().status) == (2, "sending")
+
+
 def test_two_workers_never_send_the_same_attempt(office: PostOffice, receiver: Receiver) -> None:
     office.trigger(office.webhook(receiver.url, concurrency=4))
     events = [office.event(f"ra_{number % 40}") for number in range(120)]
@@ -304,6 +333,15 @@ def test_an_endpoint_has_no_more_under_way_than_it_wants(office: PostOffice, rec
     office.run()
     assert len(receiver.got) == 12
     assert 1 <= most <= 3
+
+
+def test_what_is_under_way_counts_whoever_is_sending_it(office: PostOffice, receiver: Receiver) -> None:
+    office.trigger(office.webhook(receiver.url, concurrency=3))
+    for number in range(5):
+        office.event(f"ra_{number}")
+    office.relay()
+    assert len(office.deliverer("one")._turns.exchange([], 10, set())) == 3
+    assert office.deliverer("two")._turns.exchange([], 10, set()) == []
 
 
 def test_in_no_period_more_begin_than_the_rate_allows(office: PostOffice, receiver: Receiver) -> None:
@@ -412,6 +450,20 @@ def test_redelivery_starts_anew_under_the_same_message_id_and_says_who_asked(off
         (replay,) = uow.deliveries.replays("dlv_1")
     assert (replay.replayed_by, replay.correlation_id, replay.asked_for) == ("ann", "by-hand", "delivery dlv_1")
     assert office.one().attempts == 2
+
+
+def test_what_waits_behind_a_delivery_goes_on_as_soon_as_that_is_made(office: PostOffice, receiver: Receiver) -> None:
+    receiver.answer = lambda _got: Reply(500)
+    office.trigger(office.webhook(receiver.url))
+    events = [office.event("ra_1") for _ in range(3)]
+    office.run()
+    office.clock.forward(seconds=10)
+    office.run()
+    receiver.answer = lambda _got: Reply()
+    with office.parts.ledger.write() as uow:
+        deliveries.redeliver(uow, "dlv_1", office.occasion())
+    office.deliver()
+    assert receiver.ids[2:] == events
 
 
 def test_recovery_sends_what_did_not_arrive_and_nothing_else(office: PostOffice, receiver: Receiver) -> None:
