@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import text
 
 from relational.outbox import OutboxEntry, Selection
 from relational.unit_of_work import Ledger
@@ -94,6 +95,29 @@ def test_an_event_that_commits_late_comes_after_all_that_were_seen(ledger: Ledge
         assert uow.outbox.by_id("evt_late") is None
     number(ledger)
     assert read(ledger, since=1) == [(2, "evt_late")]
+
+
+@only_on_postgres
+def test_who_numbers_second_waits_and_leaves_alone_what_has_a_number(ledger: Ledger) -> None:
+    """One numbers and has not committed yet; an event of a lower position appears; another numbers."""
+    with ThreadPoolExecutor(1) as pool:
+        with ledger.write() as first:
+            with ledger.write() as slow:
+                slow.outbox.add(event("late"))
+                write(ledger, event("quick"))
+                assert first.outbox.number() == 1
+            second = pool.submit(number, ledger)
+            until_somebody_waits(ledger)
+        assert second.result(30) == 1
+    assert read(ledger) == [(1, "evt_quick"), (2, "evt_late")]
+
+
+def until_somebody_waits(ledger: Ledger) -> None:
+    for _ in range(100_000):
+        with ledger.engine.connect() as connection:
+            if connection.execute(text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar_one():
+                return
+    raise AssertionError("nobody waits")
 
 
 @only_on_postgres
