@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ld_server.blobs.store import open_store as open_blobs
 from ld_server.domain.scopes import Scope
 from ld_server.rdf.contexts import Contexts
 from ld_server.rdf.naming import Naming
@@ -42,6 +43,7 @@ def build(settings: Settings) -> Parts:
         contexts=Contexts(data_directory("contexts"), settings.base_iri),
         validator=Validator([data_directory("shapes")], _shapes_of_the_operator(settings), naming),
         sparql=open_store(settings),
+        blobs=open_blobs(settings),
         sealing=Sealing(settings),
         now=now,
     )

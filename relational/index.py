@@ -32,7 +32,10 @@ from relational import dangers, tables
 from relational.documents import HEAD, Head
 from relational.upsert import upsert
 
-TABLES = {table.name: table for table in (tables.item_types, tables.assets, tables.stock_pools, tables.kit_templates, tables.rent_actions)}
+TABLES = {
+    table.name: table
+    for table in (tables.item_types, tables.assets, tables.stock_pools, tables.kit_templates, tables.rent_actions, tables.attachments)
+}
 """The index tables that have one row per resource."""
 
 _LINES, _COMPONENTS = tables.rent_action_items.c, tables.kit_template_items.c
@@ -53,6 +56,7 @@ OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {
     ">": operator.gt,
     ">=": operator.ge,
     "in": lambda column, values: column.in_(values),
+    "starts with": lambda column, part: column.startswith(part, autoescape=True),
     "contains": lambda column, part: column.contains(part, autoescape=True),
     "has a component of": lambda column, item: column.in_(select(_COMPONENTS.kit_template).where(_COMPONENTS.item == item)),
     "has a line for": lambda column, item: column.in_(select(_LINES.rent_action).where(_LINES.item.in_(_with_kits_around(item)))),
@@ -205,6 +209,12 @@ class Index:
         query = select(index.c.identifier).where(index.c[column] == value).order_by(index.c.number).limit(1)
         found: str | None = self._connection.execute(query).scalar()
         return found
+
+    def having(self, table: str, column: str, values: Sequence[Any], conditions: Sequence[Condition] = ()) -> set[Any]:
+        """Those of these values that a resource has which meets every condition."""
+        index = TABLES[table]
+        query = select(index.c[column]).where(index.c[column].in_(values), *_compared(index, conditions))
+        return set(self._connection.execute(query).scalars())
 
     def clear(self) -> None:
         """Empty the index, to be filled again in this transaction: others read the old rows, and wait before they write or hold."""

@@ -36,7 +36,20 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-KINDS = ("itemType", "asset", "stockPool", "kitTemplate", "rentAction", "allocation", "key", "trigger", "webhook", "delivery")
+KINDS = (
+    "itemType",
+    "asset",
+    "stockPool",
+    "kitTemplate",
+    "rentAction",
+    "allocation",
+    "key",
+    "trigger",
+    "webhook",
+    "delivery",
+    "attachment",
+    "maintenanceLog",
+)
 """What has numbers of its own. Numbers rise per kind; one that was drawn and not used leaves a gap."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -305,6 +318,48 @@ unavailabilities = Table(
     Index("unavailabilities_by_item_type", "item_type", "unavailable_from"),
 )
 """When a unit cannot be had whatever its status; without an end, from then on. `source` is the resource that says so, by its part."""
+
+attachments = Table(
+    "attachments",
+    schema,
+    Column("identifier", Text, ForeignKey("documents.identifier", name="attachment_has_a_document"), nullable=False),
+    Column("number", BigInteger, nullable=False),
+    Column("owner_kind", Text, nullable=False),
+    Column("owner", Text, ForeignKey("documents.identifier", name="attachment_has_an_owner"), nullable=False),
+    Column("file_name", Text, nullable=False),
+    Column("content_type", Text, nullable=False),
+    Column("byte_size", BigInteger, nullable=False),
+    Column("storage_key", Text, nullable=False),
+    Column("is_deleted", Boolean, nullable=False, server_default=text("false")),
+    *_findable(),
+    PrimaryKeyConstraint("identifier", name="attachments_are_indexed_once"),
+    UniqueConstraint("storage_key", name="storage_key_is_unique"),
+    CheckConstraint("byte_size >= 0", name="attachment_size_is_a_count"),
+    Index("attachments_by_number", "is_deleted", "number"),
+    Index("attachments_by_owner", "owner", "is_deleted", "number"),
+    Index("attachments_by_owner_kind", "owner_kind", "is_deleted", "number"),
+    Index("attachments_by_content_type", "content_type", "is_deleted", "number"),
+    Index("attachments_by_update", "updated_at", "number"),
+)
+
+attachment_drafts = Table(
+    "attachment_drafts",
+    schema,
+    Column("number", BigInteger, nullable=False, autoincrement=False),
+    Column("token", Text, nullable=False),
+    Column("owner", Text, ForeignKey("documents.identifier", name="attachment_draft_has_an_owner"), nullable=False),
+    Column("file_name", Text, nullable=False),
+    Column("content_type", Text, nullable=False),
+    Column("byte_size", BigInteger, nullable=False),
+    Column("checksum", Text),
+    Column("metadata", Text),
+    Column("created_by", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    PrimaryKeyConstraint("number", name="attachment_drafts_are_numbered"),
+    UniqueConstraint("token", name="attachment_draft_token_is_unique"),
+    Index("attachment_drafts_by_age", "created_at"),
+)
+"""What was announced and has not been completed: no resource yet, and nothing that anybody sees."""
 
 BLOCKING = ("allocated", "in_use")
 """The statuses of an allocation that keep others away."""

@@ -18,6 +18,7 @@ from relational.capacity import Capacities
 from relational.counters import Counters
 from relational.deliveries import Deliveries
 from relational.documents import Documents, Head
+from relational.drafts import AttachmentDrafts
 from relational.engine import PATIENCE_SECONDS, connect, open_engine, outages_told
 from relational.facts import Facts
 from relational.idempotency import Idempotency
@@ -53,6 +54,7 @@ class UnitOfWork:
         self.deliveries = Deliveries(connection)
         self.triggers = Triggers(connection)
         self.webhooks = Webhooks(connection)
+        self.attachment_drafts = AttachmentDrafts(connection)
 
 
 _DRIVER_ERRORS = (sqlite3.Error, psycopg.Error)

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from huey import Huey, PostgresHuey, RedisHuey, SqliteHuey
 from huey.registry import Message
 
+from ld_server.services import attachments
 from ld_server.services.parts import Parts
 from ld_server.settings import InvalidSetting
 
@@ -44,6 +45,7 @@ def sweep_idempotency(parts: Parts) -> int:
 
 TASKS: Mapping[str, Callable[[Parts], object]] = {
     "sweep_idempotency": sweep_idempotency,
+    "sweep_attachments": attachments.sweep,
 }
 """Every task by its name in the queue."""
 

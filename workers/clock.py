@@ -17,6 +17,7 @@ def hourly() -> BaseTrigger:
 
 TIMES: Mapping[str, Callable[[], BaseTrigger]] = {
     "sweep_idempotency": hourly,
+    "sweep_attachments": hourly,
 }
 """The name of a task (see workers.app), and when it is due."""
 

@@ -16,6 +16,7 @@ from ld_server.cli.deployment import recorded_base, settings_of
 from ld_server.domain.errors import ShapeViolation, StoreUnavailable
 from ld_server.rdf.representation import serialized, triples_of
 from ld_server.resources import KINDS
+from ld_server.resources.attachment import ATTACHMENT
 from ld_server.resources.kind import written
 from ld_server.services import counters, index
 from ld_server.services.parts import Parts
@@ -171,6 +172,18 @@ BATCH = 100
 MOST_COMPLAINTS = 5
 """Documents of which is told what is wrong."""
 
+
+def _attachments(parts: Parts) -> tuple[bool, str]:
+    """Whether the bytes of every attachment are there, as many as it says; what belongs to nothing is swept and no fault."""
+    sizes = {blob.key: blob.size for blob in parts.blobs.list("att-")}
+    with parts.ledger.read() as uow:
+        said = [orjson.loads(head.body) for head in uow.documents.each(ATTACHMENT.name, BATCH)]
+    kept = [one for one in said if "deletedAt" not in one]
+    wrong = [one["identifier"] for one in kept if sizes.get(one["storageKey"]) != one["byteSize"]]
+    told = f"{len(wrong)} have lost their bytes ({', '.join(wrong[:5])})"
+    return bool(wrong), told if wrong else f"{len(kept)} have their bytes"
+
+
 QUESTIONS: dict[str, Callable[[Parts], tuple[bool, str]]] = {
     "ledger": _ledger,
     "index": _index,
@@ -179,6 +192,7 @@ QUESTIONS: dict[str, Callable[[Parts], tuple[bool, str]]] = {
     "projection": _projection,
     "graphs": _graphs,
     "shapes": _shapes,
+    "attachments": _attachments,
 }
 """What `check` asks: each gives whether something is wrong, and what it saw."""
 

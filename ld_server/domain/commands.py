@@ -168,6 +168,51 @@ class FulfillReservation:
     expected: Expected = None
 
 
+@dataclass(frozen=True, slots=True)
+class AnnouncedFile:
+    """What is said of a file before anybody has looked at it. `checksum` is its SHA-256 in hex, None where nobody says it."""
+
+    owner: str
+    file_name: str
+    content_type: str
+    byte_size: int
+    checksum: str | None = None
+    metadata: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """
+    What was found in a file that is in its store under `key`. `width` and `height` are those of a picture that could be read.
+
+    `checksum` is that of the bytes that are kept, which have changed when `lost_position` says so.
+    """
+
+    provider: str
+    key: str
+    byte_size: int
+    checksum: str
+    width: int | None = None
+    height: int | None = None
+    taken_at: str | None = None
+    lost_position: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AddAttachment:
+    """Makes an attachment of a stored file. `number` is that of its draft, None when there was none."""
+
+    said: AnnouncedFile
+    stored: StoredFile
+    number: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteAttachment:
+    identifier: str
+    expected: Expected = None
+
+
 Creation = CreateItemType | CreateAsset | CreateStockPool | CreateKitTemplate | CreateReservation
 Change = ChangeCatalogEntry | ChangeReservation
 ReservationStep = (
@@ -182,7 +227,8 @@ ReservationStep = (
     | ReturnUnits
     | FulfillReservation
 )
-Command = Creation | Change | ReservationStep
+AttachmentCommand = AddAttachment | DeleteAttachment
+Command = Creation | Change | ReservationStep | AttachmentCommand
 
 
 @dataclass(frozen=True, slots=True)

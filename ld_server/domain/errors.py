@@ -122,6 +122,10 @@ class UnsupportedMediaType(Refusal):
     """The body's media type cannot be read"""
 
 
+class RangeNotSatisfiable(Refusal):
+    """The file has no such range"""
+
+
 class ContentRefused(Refusal):
     """The file is not what it was said to be, or cannot be taken"""
 

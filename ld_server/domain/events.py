@@ -41,6 +41,7 @@ EVENTS: Mapping[str, str] = {
     "attachment.created": "A file was attached.",
     "webhook.disabled": "A webhook was disabled, because its receiver wants nothing any more or has failed for too long.",
     "webhook.test": "A test of a webhook was asked for; it goes to that webhook alone.",
+    "attachment.deleted": "A file that was attached was deleted.",
 }
 """Type → what has happened, in one sentence."""
 

@@ -13,7 +13,9 @@ from ld_server.http import links
 from ld_server.http.authentication import ANY, Authentication, Needed
 from ld_server.http.conversation import Conversation
 from ld_server.http.endpoints import deliveries, description, discovery
+from ld_server.http.endpoints.attachments import Attachment, Attachments, Bytes, Completion, Initiation
 from ld_server.http.endpoints.availability import FREE_UNITS, QUESTIONS, Answers, FreeUnits
+from ld_server.http.endpoints.blobs import Blobs
 from ld_server.http.endpoints.configuration import Configuration, Configurations
 from ld_server.http.endpoints.custody import Conflicts, Custody
 from ld_server.http.endpoints.deliveries import Deliveries, Delivery, Sending
@@ -31,7 +33,9 @@ from ld_server.http.operation import Interface
 from ld_server.http.operations import interface
 from ld_server.http.route import PUBLIC, Route
 from ld_server.http.showing import pages_of
-from ld_server.resources import KINDS
+from ld_server.resources import KINDS, PATCHED, POSTED
+from ld_server.resources.attachment import ATTACHMENT
+from ld_server.services.attachments import download_link, thumbnail_link
 from ld_server.services.parts import Parts
 
 
@@ -81,11 +85,18 @@ ROUTES: tuple[Route, ...] = (
         partial(Sending, again=deliveries.recovery, takes=deliveries.RECOVERY),
         {"POST": Scope.ADMIN},
     ),
-    *(Route(kind.path, partial(Collection, kind=kind), {"GET": ANY, "POST": Scope(kind.create_scope)}) for kind in KINDS.values()),
+    *(Route(kind.path, partial(Collection, kind=kind), {"GET": ANY, "POST": Scope(kind.create_scope)}) for kind in POSTED.values()),
     *(
         Route(f"{kind.path}/{{identifier}}", partial(Item, kind=kind), {"GET": ANY, "PATCH": Scope(kind.create_scope)})
-        for kind in KINDS.values()
+        for kind in PATCHED.values()
     ),
+    Route(ATTACHMENT.path, partial(Attachments, kind=ATTACHMENT), {"GET": ANY, "POST": Scope.TECHNICIAN}),
+    Route(f"{ATTACHMENT.path}/initiate", Initiation, {"POST": Scope.TECHNICIAN}),
+    Route(f"{ATTACHMENT.path}/complete", Completion, {"POST": Scope.TECHNICIAN}),
+    Route(f"{ATTACHMENT.path}/{{identifier}}", partial(Attachment, kind=ATTACHMENT), {"GET": ANY, "DELETE": Scope.TECHNICIAN}),
+    Route(f"{ATTACHMENT.path}/{{identifier}}/content", partial(Bytes, link=download_link), {"GET": ANY}),
+    Route(f"{ATTACHMENT.path}/{{identifier}}/thumbnail", partial(Bytes, link=thumbnail_link), {"GET": ANY}),
+    Route("/v1/blobs/{name}", Blobs, {"GET": PUBLIC, "PUT": PUBLIC}),
     *(Route(f"{kind.path}/{{identifier}}/revisions", partial(Revisions, kind=kind), {"GET": ANY}) for kind in KINDS.values()),
     *(Route(f"{kind.path}/{{identifier}}/revisions/{{number}}", partial(PastState, kind=kind), {"GET": ANY}) for kind in KINDS.values()),
     *(Route(path, partial(Answers, question=question, path=path), {"GET": ANY}) for path, question in QUESTIONS.items()),
@@ -116,14 +127,15 @@ class Router(CompiledRouter):
         responders = {method: getattr(resource, f"on_{method.lower()}") for method in route.needs}
         if "GET" in responders:
             responders["HEAD"] = responders["GET"]
-        accepted = {name: ", ".join(getattr(resource, attribute)) for name, attribute in _ACCEPTED.items() if hasattr(resource, attribute)}
+        named = {name: attribute for name, (method, attribute) in _ACCEPTED.items() if method in route.needs}
+        accepted = {name: ", ".join(getattr(resource, attribute)) for name, attribute in named.items() if hasattr(resource, attribute)}
         opened = discovery.PREFLIGHT if getattr(resource, "is_published", False) else {}
         answer = partial(_options_answer, headers={"Allow": ", ".join(route.methods), **accepted, **opened})
         return {**responders, "OPTIONS": answer}
 
 
-_ACCEPTED = {"Accept-Post": "accept_post", "Accept-Patch": "accept_patch"}
-"""Header of OPTIONS → the attribute of an endpoint that has its media types."""
+_ACCEPTED = {"Accept-Post": ("POST", "accept_post"), "Accept-Patch": ("PATCH", "accept_patch")}
+"""Header of OPTIONS → the method it is about, and the attribute of an endpoint that has its media types."""
 
 
 def _options_answer(_req: falcon.Request, resp: falcon.Response, headers: Mapping[str, str], **_fields: str) -> None:

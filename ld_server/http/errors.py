@@ -61,6 +61,7 @@ PROBLEMS: Mapping[type[Refusal], Problem] = {
     errors.Stale: Problem("precondition-failed", 412, "Read the resource again and decide anew, then send its new ETag."),
     errors.TooLarge: Problem("payload-too-large", 413, "Send less in one request."),
     errors.UnsupportedMediaType: Problem("unsupported-media-type", 415, "Send a media type that Accept-Post or Accept-Patch lists."),
+    errors.RangeNotSatisfiable: Problem("range-not-satisfiable", 416, "Ask for bytes that are there: Content-Range says how many."),
     errors.ShapeViolation: Problem("shape-violation", 422, "Correct the values that `violations` lists; the shapes are under /shapes."),
     errors.ContentRefused: Problem("content-refused", 422, "Send the file that was announced: a sound one, of an allowed type."),
     errors.UnknownReference: Problem("unknown-reference", 422, "Refer to a resource that exists."),
@@ -100,6 +101,10 @@ def _scope_challenge(refusal: Refusal) -> dict[str, str]:
     return {"WWW-Authenticate": f'Bearer realm="ld-server", error="insufficient_scope", scope="{refusal.members.get("scope", "")}"'}
 
 
+def _size(refusal: Refusal) -> dict[str, str]:
+    return {"Content-Range": f"bytes */{refusal.members.get('size', 0)}", "Accept-Ranges": "bytes"}
+
+
 def _retry_after(refusal: Refusal) -> dict[str, str]:
     return {"Retry-After": str(getattr(refusal, "retry_after", 1))}
 
@@ -109,6 +114,7 @@ HEADERS: Mapping[type[Refusal], Callable[[Refusal], dict[str, str]]] = {
     errors.UnsupportedMediaType: _accepted,
     errors.Unauthenticated: _challenge,
     errors.Forbidden: _scope_challenge,
+    errors.RangeNotSatisfiable: _size,
     errors.StoreUnavailable: _retry_after,
     errors.RateLimited: _retry_after,
     errors.IdempotencyInProgress: _retry_after,

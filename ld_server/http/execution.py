@@ -36,7 +36,7 @@ Act = Callable[[UnitOfWork, Occasion], Answer]
 def execute(req: falcon.Request, resp: falcon.Response, parts: Parts, command: Command, body: bytes, status: int = 200) -> None:
     """Carries out a command as `perform` does, and answers with the resource as it is then. Raises refusals."""
     form = wanted_by(req)
-    act: Act = lambda uow, occasion: _answer(services.handle(uow, command, occasion), form, parts, status)  # noqa: E731
+    act: Act = lambda uow, occasion: answer_of(services.handle(uow, command, occasion), form, parts, status)  # noqa: E731
     perform(req, parts, act, body).give(resp)
 
 
@@ -89,7 +89,7 @@ def occasion_of(req: falcon.Request, parts: Parts) -> Occasion:
     )
 
 
-def _answer(head: Head, form: Wanted, parts: Parts, status: int) -> Answer:
+def answer_of(head: Head, form: Wanted, parts: Parts, status: int) -> Answer:
     """The representation of a head; a new resource (201) also says where it is."""
     iri = parts.naming.iri(head.identifier)
     place = {"Location": iri} if status == 201 else {}

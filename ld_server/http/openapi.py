@@ -60,6 +60,8 @@ ANSWER_HEADERS: Mapping[str, str] = {
     "Accept-Patch": "The media types of patches.",
     "Accept-Encoding": "The codings that a body may have.",
     "WWW-Authenticate": "How to show a key.",
+    "Accept-Ranges": "`bytes`: a range can be asked for.",
+    "Content-Range": "Which bytes of how many these are.",
     "Retry-After": "Seconds after which it is worth trying again.",
 }
 """Every header of an answer that belongs to the interface, with what it says."""

@@ -18,8 +18,10 @@ from ld_server.http import delivery_schemas
 from ld_server.http.authentication import Needed
 from ld_server.http.body import JSON_PATCH, PATCHABLE, READABLE, STEP_READABLE, Known, Shaped
 from ld_server.http.endpoints import deliveries, description, discovery, sparql
+from ld_server.http.endpoints.attachments import Attachment, Attachments, Bytes, Completion, Initiation
 from ld_server.http.endpoints.availability import FILTERS as ASKED_OF_AVAILABILITY
 from ld_server.http.endpoints.availability import FREE_UNITS_KNOWN, MOST_WANTED, Answers, FreeUnits, Question, length, quantity
+from ld_server.http.endpoints.blobs import Blobs
 from ld_server.http.endpoints.configuration import Configuration, Configurations, Sort
 from ld_server.http.endpoints.custody import HANDINGS, Conflicts, Custody
 from ld_server.http.endpoints.deliveries import Deliveries, Delivery, Sending
@@ -35,6 +37,7 @@ from ld_server.http.endpoints.triggers import TRIGGER, Match
 from ld_server.http.endpoints.webhooks import WEBHOOK, SecretRotation
 from ld_server.http.event_schemas import EXAMPLES, MATCH, ROTATION, configured_page
 from ld_server.http.handovers import MOST_HANDOVERS
+from ld_server.http.multipart import FORM_DATA
 from ld_server.http.negotiation import COLLECTION_OFFERS, FORMAT, HTML, READ_OFFERS, RESOURCE_OFFERS, Choice, Wanted
 from ld_server.http.operation import Answer, Content, Described, Interface, Manner, Operation, Parameter
 from ld_server.http.paging import DEFAULT_LIMIT, LARGEST_LIMIT, MOST_SORTS, SORT
@@ -43,6 +46,7 @@ from ld_server.http.preferences import VALIDATE
 from ld_server.http.route import PUBLIC, Route
 from ld_server.http.schemas import CONTEXT, Json, collection_of, many_of
 from ld_server.rdf.formats import FORMATS, JSON, JSON_LD, Format
+from ld_server.resources.attachment import ATTACHMENT
 from ld_server.resources.kind import Filter, Kind, boolean, instant
 from ld_server.resources.rent_action import RENT_ACTION
 
@@ -698,6 +702,138 @@ def _sending(route: Route) -> Operation:
     return SENT_BY[route.bound["again"]].operation(route)
 
 
+# --- attachments --------------------------------------------------------------------------------------------------------
+
+FILE = Manner((), (errors.ContentRefused, errors.TooLarge, errors.ShapeViolation, errors.UnknownReference))
+LIVING = Manner((), (errors.Gone,))
+LINK: Json = {"type": "string", "format": "uri"}
+UPLOAD: Json = {
+    "description": "The request that uploads the file.",
+    "type": "object",
+    "required": ["identifier", "uploadUrl", "uploadMethod", "uploadHeaders", "expiresAt"],
+    "properties": {
+        "identifier": TEXT,
+        "uploadUrl": LINK,
+        "uploadMethod": {"enum": ["PUT"]},
+        "uploadHeaders": {"type": "object", "additionalProperties": TEXT},
+        "expiresAt": {"type": "string", "format": "date-time"},
+    },
+}
+_SAID: Json = {
+    "ownerKind": "maintenance_log",
+    "ownerId": "log_8",
+    "fileName": "cracked lens.jpg",
+    "contentType": "image/jpeg",
+    "byteSize": 4_194_304,
+    "checksum": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+}
+
+
+def _initiated(_route: Route) -> Operation:
+    answer = Answer(201, "How to upload the file.", dict.fromkeys(JSON_TYPES, UPLOAD), ("Idempotency-Replayed", "Preference-Applied"))
+    rehearsed = Answer(200, "What would have been said.", dict.fromkeys(JSON_TYPES, UPLOAD), ("Preference-Applied",))
+    return Operation(
+        name="initiateAttachment",
+        group=ATTACHMENT.frame.name,
+        summary="Announce a file, and get a link to upload it",
+        answers=(rehearsed, answer),
+        manners=(REHEARSED, ONCE, QUERIED, NEGOTIATED, READ, FILE),
+        body=Content(dict.fromkeys(STEP_READABLE, _ref("NewAttachment")), {"photo": _SAID}),
+    )
+
+
+def _completed(_route: Route) -> Operation:
+    body: Json = {"type": "object", "required": ["identifier"], "properties": {"@context": CONTEXT, "identifier": TEXT}}
+    after = Answer(200, "The attachment.", _offered(RESOURCE_OFFERS, _ref(_schema_name(ATTACHMENT))), WRITTEN)
+    return Operation(
+        name="completeAttachment",
+        group=ATTACHMENT.frame.name,
+        summary="Make an attachment of a file that was uploaded, after it has been looked at",
+        answers=(after,),
+        manners=(REHEARSED, ONCE, QUERIED, NEGOTIATED, READ, FILE, Manner((), (errors.NotUploaded,)), NAMED, LIVING),
+        body=Content(dict.fromkeys(STEP_READABLE, body), {"uploaded": {"identifier": "att_6"}}),
+        returns=ATTACHMENT.name,
+    )
+
+
+def _attached(_route: Route) -> Operation:
+    fields = {name: {"type": "string"} for name in ("ownerKind", "ownerId", "fileName", "contentType", "byteSize", "checksum", "metadata")}
+    form: Json = {
+        "type": "object",
+        "required": ["ownerKind", "ownerId", "file"],
+        "properties": {**fields, "file": {"type": "string", "contentMediaType": "application/octet-stream"}},
+    }
+    content = _offered(RESOURCE_OFFERS, _ref(_schema_name(ATTACHMENT)))
+    made = Answer(201, "The new attachment.", content, ("Location", *WRITTEN))
+    rehearsed = Answer(200, "What would have been made.", content, ("Preference-Applied",))
+    return Operation(
+        name="createAttachment",
+        group=ATTACHMENT.frame.name,
+        summary="Attach a file in one request: a form with the fields of `initiate` and the part `file`",
+        answers=(rehearsed, made),
+        manners=(REHEARSED, ONCE, QUERIED, NEGOTIATED, READ, FILE),
+        body=Content({FORM_DATA: form}),
+        returns=ATTACHMENT.name,
+    )
+
+
+def _attachment(route: Route) -> Operation:
+    found = _read(route)
+    return replace(found, manners=(*found.manners, LIVING))
+
+
+def _detached(_route: Route) -> Operation:
+    answers = (
+        Answer(204, "It is gone; a tombstone stays.", {}, ("Idempotency-Replayed",)),
+        Answer(200, "It would have gone.", {}, ("Preference-Applied",)),
+    )
+    manners = (_of(ATTACHMENT), REHEARSED, GUARDED, ONCE, QUERIED, LIVING)
+    return Operation("deleteAttachment", ATTACHMENT.frame.name, "Delete an attachment and its bytes", answers, manners)
+
+
+def _bytes(route: Route) -> Operation:
+    name = route.template.rpartition("/")[2]
+    answers = (Answer(307, "Where it is, without a key and for a while.", {}, ("Location",)),)
+    summary = {"content": "The file", "thumbnail": "A small JPEG of a picture"}[name]
+    return Operation(
+        f"get{ATTACHMENT.name.title()}{name.title()}", ATTACHMENT.frame.name, summary, answers, (_of(ATTACHMENT), QUERIED, LIVING)
+    )
+
+
+SIGNED = Manner(
+    tuple(Parameter(name, "query", f"As the link says it: {name}.") for name in ("expires", "signature", "size", "type", "disposition")),
+    (errors.InvalidParameter, errors.LinkRefused, errors.StoreUnavailable),
+)
+RANGED = Manner(
+    (
+        Parameter("Range", "header", "One range of bytes."),
+        Parameter("If-Range", "header", "The tag for which the range is meant."),
+        IF_NONE_MATCH,
+    ),
+    (errors.RangeNotSatisfiable,),
+)
+OF_BYTES = ("Accept-Ranges", "ETag")
+
+
+def _blob(_route: Route) -> Operation:
+    answers = (
+        Answer(200, "The file.", {"*/*": TEXT}, OF_BYTES),
+        Answer(206, "A part of the file.", {"*/*": TEXT}, ("Content-Range", *OF_BYTES)),
+        Answer(304, "What the client has is still the same.", {}, OF_BYTES),
+    )
+    return Operation(
+        "getBlob", ATTACHMENT.frame.name, "The bytes, by a link that expires", answers, (_in_path("name", "Its name."), SIGNED, RANGED)
+    )
+
+
+def _blob_uploaded(_route: Route) -> Operation:
+    manners = (_in_path("name", "Its name."), SIGNED, Manner((), (errors.MalformedBody, errors.TooLarge, errors.UnsupportedMediaType)))
+    answers = (Answer(204, "It was uploaded."),)
+    return Operation(
+        "putBlob", ATTACHMENT.frame.name, "Upload a file, by a link that expires", answers, manners, body=Content({"*/*": TEXT})
+    )
+
+
 TAKEN = Manner((), (errors.TransitionRefused,))
 CLAIMING = (errors.TransitionRefused, errors.InsufficientAvailability)
 STEP_REFUSALS: Mapping[Step, Manner] = {
@@ -742,6 +878,15 @@ DESCRIPTIONS: Mapping[tuple[Any, str], Describe] = {
     (Conflicts, "GET"): _conflicts,
     (Answers, "GET"): _answered,
     (FreeUnits, "GET"): _free_units,
+    (Attachments, "GET"): _listed,
+    (Attachments, "POST"): _attached,
+    (Initiation, "POST"): _initiated,
+    (Completion, "POST"): _completed,
+    (Attachment, "GET"): _attachment,
+    (Attachment, "DELETE"): _detached,
+    (Bytes, "GET"): _bytes,
+    (Blobs, "GET"): _blob,
+    (Blobs, "PUT"): _blob_uploaded,
     (Sparql, "GET"): _queried,
     (Sparql, "POST"): _queried_by_post,
     (Events, "GET"): _feed,

@@ -2,7 +2,7 @@
 Entity tags and what requests say about them: RFC 9110, sections 8.8.3 and 13.1.
 
 A tag names a revision and a syntax, `"3-jsonld"`: strong, because equal tags mean equal bytes. The tag of a page for people
-also names the edition of the templates, `"3-html-0c5d12ab"`.
+also names the edition of the templates, `"3-html-0c5d12ab"`; so does that of what says something for a while only, such as a link.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from ld_server.http.negotiation import HTML, RESOURCE_OFFERS, Choice
 
 _TAG = re.compile(r'\s*(W/)?"([\x21\x23-\x7e\x80-\xff]*)"\s*(?:,|\Z)')
 _SYNTAXES = "|".join(sorted({one.key for one in RESOURCE_OFFERS.values()}))
-_OURS = re.compile(rf"([1-9][0-9]{{0,17}})-(?:{_SYNTAXES}|{HTML.key}-[0-9a-f]{{8}})\Z")
+_OURS = re.compile(rf"([1-9][0-9]{{0,17}})-(?:(?:{_SYNTAXES})(?:-[0-9a-f]{{8}})?|{HTML.key}-[0-9a-f]{{8}})\Z")
 
 
 def entity_tag(revision: int, wanted: Choice, edition: str = "") -> str:

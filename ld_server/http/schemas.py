@@ -196,7 +196,14 @@ class KindSchemas:
             return {"enum": [self._word(one.path, iri) for iri in one.allowed]}
         if self._is_part(one):
             return {"$ref": f"#/components/schemas/{self._part_name(one, side)}"}
+        if one.is_node and not (one.properties or one.classes) and self._is_address(one):
+            return IRI
         return self._node(one, side) if one.is_node or one.properties else _literal(one, side)
+
+    def _is_address(self, one: Property) -> bool:
+        """Whether the values are IRIs of which nothing more is said, and which are written as plain texts."""
+        definition = self.contexts.v1.get(self._key(one.path), {})
+        return isinstance(definition, dict) and definition.get("@type") == "@id"
 
     def _is_part(self, one: Property) -> bool:
         """Whether the values are parts of the resource with a class and a description of their own, as lines are."""
@@ -230,7 +237,10 @@ class KindSchemas:
 
     def _types(self) -> Json:
         names = [self._key(iri) for iri in self.kind.frame.types]
-        several = {"type": "array", "allOf": [{"contains": {"const": name}} for name in names]}
+        several: Json = {"type": "array", "allOf": [{"contains": {"const": name}} for name in names]}
+        if self.kind.frame.others:
+            one_of = [*names, *(self._key(iri) for iri in self.kind.frame.others)]
+            return {"anyOf": [{"enum": one_of}, {"type": "array", "contains": {"enum": one_of}}]}
         return {"anyOf": [{"const": names[0]}, several]} if len(names) == 1 else several
 
     def _type_names(self) -> str | list[str]:

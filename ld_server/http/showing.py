@@ -5,6 +5,7 @@ RENDERERS is the one table from media types to what makes the bytes. Whoever off
 one among the offers of `negotiation`.
 """
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -35,7 +36,8 @@ class Shown:
     """
     A state of a resource: the number of its revision and its document, serialised.
 
-    `iri` is where it is found: the resource's own IRI for the newest state, that of the revision for a past one.
+    `iri` is where it is found: the resource's own IRI for the newest state, that of the revision for a past one. `passing` is what the
+    document says besides and only for a while, such as a link that expires: the tag changes with it.
     """
 
     kind: Kind
@@ -43,6 +45,7 @@ class Shown:
     iri: str
     revision: int
     body: str
+    passing: str = ""
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,8 @@ def show(req: falcon.Request, resp: falcon.Response, shown: Shown, parts: Parts,
     say_how_to_keep(resp, CACHE_CONTROL if choice is HTML else cache_control)  # the templates may change although the state does not
     resp.set_headers(_headers(choice, shown.iri))
     edition = pages_of(parts).edition if choice is HTML else ""
+    if shown.passing:
+        edition = hashlib.sha256(f"{edition}\n{shown.passing}".encode()).hexdigest()[:8]
     if not_modified(req, resp, entity_tag(shown.revision, choice, edition)):
         return
     resp.content_type = choice.content_type

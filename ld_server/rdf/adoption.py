@@ -39,10 +39,11 @@ class Frame:
     """
     How a posted graph becomes one kind of resource.
 
-    `types`: classes of the root, the first one is the principal. `properties`: what may be said of the root, of our own terms.
-    `parts`: properties whose values are parts of the resource, each with what may be said of them. `references`: properties
-    that point at other resources. `flat`: the seed's flat keys and the property each stands for. `managed`: what the server
-    alone says; taken out of a posted graph, so that a representation can be posted back. `arrange`: the last word of the kind.
+    `types`: classes of the root, the first one is the principal; `others`: classes that it may have instead, or besides.
+    `properties`: what may be said of the root, of our own terms. `parts`: properties whose values are parts of the resource, each with
+    what may be said of them. `references`: properties that point at other resources. `flat`: the seed's flat keys and the property each
+    stands for. `managed`: what the server alone says; taken out of a posted graph, so that a representation can be posted back.
+    `arrange`: the last word of the kind.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Frame:
     references: Mapping[str, Reference] = field(default_factory=dict)
     flat: Mapping[str, str] = field(default_factory=dict)
     arrange: Callable[["Draft"], None] = lambda draft: None
+    others: tuple[str, ...] = ()
 
 
 class Draft:

@@ -80,6 +80,9 @@ class Kind:
     `to_change(identifier, document, expected)` makes the command that gives it another state. `fixed`: keys that a patch must not
     change, besides what the frame says to be managed, and why. `at_first`: the values that a key may have in a new resource, where the
     shape allows more. `arrange_patched(before, after)` has the last word of the kind on a patched document before it is taken in.
+
+    `is_posted`, `is_patched`: whether a graph can be posted to the collection, and a patch be sent to a resource. `always` are
+    conditions on the index that every list has.
     """
 
     name: str
@@ -100,6 +103,9 @@ class Kind:
     fixed: Mapping[str, str] = field(default_factory=dict)
     at_first: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     arrange_patched: Callable[[Document, Document], Arranged] = as_patched
+    is_posted: bool = True
+    is_patched: bool = True
+    always: tuple[tuple[str, str, Any], ...] = ()
 
 
 def is_same(one: Any, other: Any) -> bool:
@@ -126,6 +132,15 @@ def boolean(text: str) -> bool:
         return {"true": True, "false": False}[text]
     except KeyError:
         raise ValueError("write true or false") from None
+
+
+def identifier(text: str) -> str:
+    """An identifier of any kind; takes the IRI of the resource too, by its last segment. Raises ValueError."""
+    found = text.rsplit("/", 1)[-1]
+    prefix, _, number = found.rpartition("_")
+    if not (prefix.isalpha() and number.isdecimal() and found.isascii()):
+        raise ValueError("write an identifier such as asset_12")
+    return found
 
 
 def identifier_of(prefix: str) -> Callable[[str], str]:

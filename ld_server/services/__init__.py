@@ -5,7 +5,7 @@ from typing import Any
 
 from ld_server.domain import commands
 from ld_server.domain.commands import Command, CreateMany
-from ld_server.services import allocating, catalog, changes, custody, many, reservations
+from ld_server.services import allocating, attachments, catalog, changes, custody, many, reservations
 from ld_server.services.occasion import Occasion
 from relational.documents import Head
 from relational.unit_of_work import UnitOfWork
@@ -28,6 +28,8 @@ HANDLERS: Mapping[type[Command], Callable[[UnitOfWork, Any, Occasion], Head]] = 
     commands.AllocateUnits: allocating.allocate,
     commands.ReleaseAllocations: allocating.release,
     commands.SwapAllocation: allocating.swap,
+    commands.AddAttachment: attachments.add,
+    commands.DeleteAttachment: attachments.delete,
 }
 
 

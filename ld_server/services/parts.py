@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from threading import Event
 
+from ld_server.blobs.store import BlobStore
 from ld_server.rdf.contexts import Contexts
 from ld_server.rdf.naming import Naming
 from ld_server.rdf.validation import Validator
@@ -24,6 +25,7 @@ class Parts:
     contexts: Contexts
     validator: Validator
     sparql: SparqlStore
+    blobs: BlobStore
     sealing: Sealing
     now: Callable[[], datetime]
     ending: Event = field(default_factory=Event)
@@ -31,5 +33,6 @@ class Parts:
 
     def close(self) -> None:
         self.ending.set()
+        self.blobs.close()
         self.sparql.close()
         self.ledger.close()

@@ -36,6 +36,7 @@ ROOTS = {
     "StockPool": f"{BASE}/v1/catalog/stock-pools/new-1",
     "KitTemplate": f"{BASE}/v1/catalog/kit-templates/new-1",
     "RentAction": f"{BASE}/v1/rent-actions/new-1",
+    "Attachment": f"{BASE}/v1/attachments/att_6",
 }
 
 
@@ -229,7 +230,47 @@ def reservation() -> Things:
     }
 
 
-WHOLE = {"ItemType": item_type, "Asset": asset, "StockPool": stock_pool, "KitTemplate": kit_template, "RentAction": reservation}
+def attachment() -> Things:
+    """An attachment with everything that one can have."""
+    return {
+        "": {
+            "rdf:type": "schema:ImageObject",
+            "schema:identifier": '"att_6"',
+            "rsv:ownerKind": '"maintenance_log"',
+            "rsv:ownerId": '"log_8"',
+            "schema:about": "<log_8>",
+            "rsv:fileName": '"cracked lens.jpg"',
+            "schema:name": '"cracked lens.jpg"',
+            "schema:encodingFormat": '"image/jpeg"',
+            "schema:contentSize": "4194304",
+            "schema:sha256": f'"{"0f" * 32}"',
+            "schema:width": "4032",
+            "schema:height": "3024",
+            "rsv:takenAt": time("2026-11-20T10:15:00"),
+            "rsv:positionRemoved": "true",
+            "schema:contentUrl": "<att_6/content>",
+            "schema:thumbnailUrl": "<att_6/thumbnail>",
+            "rsv:downloadUrl": "<att_6/link>",
+            "rsv:storageProvider": '"local"',
+            "rsv:storageKey": '"att-0f3c"',
+            "rsv:metadata": '"[1,2]"^^rdf:JSON',
+            "rsv:createdBy": '"technician"',
+            "rsv:deletedAt": time("2026-11-01T08:00:00Z"),
+            "rsv:deletedBy": '"technician"',
+            "schema:dateCreated": time("2026-11-01T08:00:00Z"),
+            "schema:dateModified": time("2026-11-01T08:00:00Z"),
+        }
+    }
+
+
+WHOLE = {
+    "ItemType": item_type,
+    "Asset": asset,
+    "StockPool": stock_pool,
+    "KitTemplate": kit_template,
+    "RentAction": reservation,
+    "Attachment": attachment,
+}
 REQUIRED = {
     "ItemType": {"": ("rdf:type", "schema:sku", "schema:name", "rsv:kind")},
     "Asset": {"": ("rdf:type", "schema:isVariantOf"), "itemType_7": ("rdf:type", "schema:identifier")},
@@ -248,6 +289,9 @@ REQUIRED = {
         "#line-2": ("rdf:type", "schema:object", "rsv:requestedQuantity"),
         "itemType_7": ("rdf:type", "schema:identifier"),
         "kit_2": ("rdf:type", "schema:identifier"),
+    },
+    "Attachment": {
+        "": ("rdf:type", "rsv:ownerKind", "rsv:ownerId", "rsv:fileName", "schema:encodingFormat", "schema:contentSize"),
     },
 }
 """What is left when everything is taken away that need not be posted."""
@@ -413,6 +457,17 @@ def reference(shape: str, subject: str, prefix: str, other: str) -> Iterator[Cas
         "pattern": f'"{prefix}_0"',
     }.items():
         yield Case(f"{shape}-identifier {parameter}", subject, "schema:identifier", values, "looks like", alone=subject)
+
+
+def text_like(shape: str, name: str, key: str, wrong: str, says: str) -> Iterator[Case]:
+    """A text of a certain form."""
+    for parameter, values in {"maxCount": '"one", "two"', "datatype": '"eins"@de', "pattern": f'"{wrong}"'}.items():
+        yield Case(f"{shape}-{key} {parameter}", "", name, values, says)
+
+
+def link(shape: str, name: str, key: str) -> Iterator[Case]:
+    for parameter, values in {"maxCount": "<a>, <b>", "nodeKind": '"a"'}.items():
+        yield Case(f"{shape}-{key} {parameter}", "", name, values, f"{key} is ")
 
 
 FAR = "https://people.example/" + 169 * "x"
@@ -657,6 +712,42 @@ CASES = [
     *word("Allocation", "#alloc_9", "rsv:condition", "condition", "rsv:good, rsv:lost", "good, damaged, lost"),
     *free_text("Allocation", "#alloc_9", "rsv:notes", "notes"),
     *json_value("Allocation", "#alloc_9"),
+    # attachments
+    Case("Attachment or", "", "rdf:type", "schema:Thing", "must be an ImageObject", at=("", "")),
+    *identifier("Attachment", "", "att_6"),
+    missing("Attachment", "", "rsv:ownerKind", "ownerKind"),
+    *text_like("Attachment", "rsv:ownerKind", "ownerKind", "Asset", "ownerKind must be the kind of resource"),
+    missing("Attachment", "", "rsv:ownerId", "ownerId"),
+    *text_like("Attachment", "rsv:ownerId", "ownerId", "asset 12", "ownerId must be the identifier of a resource"),
+    *link("Attachment", "schema:about", "about"),
+    missing("Attachment", "", "rsv:fileName", "fileName"),
+    *one_line("Attachment", "", "rsv:fileName", "fileName", 255),
+    *one_line("Attachment", "", "schema:name", "name", 255),
+    missing("Attachment", "", "schema:encodingFormat", "contentType"),
+    *text_like("Attachment", "schema:encodingFormat", "contentType", "JPEG", "contentType must be a media type"),
+    Case("Attachment-contentType maxLength", "", "schema:encodingFormat", f'"image/{"x" * 130}"', "contentType must be a media type"),
+    missing("Attachment", "", "schema:contentSize", "byteSize"),
+    *quantity("Attachment", "", "schema:contentSize", "byteSize", 0, 10**15 + 1),
+    *text_like("Attachment", "schema:sha256", "checksum", "0F", "checksum must be the SHA-256"),
+    *link("Attachment", "schema:contentUrl", "contentUrl"),
+    *link("Attachment", "schema:thumbnailUrl", "thumbnailUrl"),
+    *link("Attachment", "rsv:downloadUrl", "downloadUrl"),
+    *quantity("Attachment", "", "schema:width", "width", 1, 10**6 + 1),
+    *quantity("Attachment", "", "schema:height", "height", 1, 10**6 + 1),
+    Case("Attachment-takenAt maxCount", "", "rsv:takenAt", '"one", "two"', "takenAt is when the camera took the picture"),
+    Case("Attachment-takenAt nodeKind", "", "rsv:takenAt", "<att_6>", "takenAt is when the camera took the picture"),
+    Case("Attachment-positionRemoved maxCount", "", "rsv:positionRemoved", "true, false", "positionRemoved must be true or false"),
+    Case("Attachment-positionRemoved datatype", "", "rsv:positionRemoved", '"yes"', "positionRemoved must be true or false"),
+    Case("Attachment-storageProvider maxCount", "", "rsv:storageProvider", '"local", "s3"', "storageProvider is local or s3"),
+    Case("Attachment-storageProvider datatype", "", "rsv:storageProvider", '"local"@en', "storageProvider is local or s3"),
+    Case("Attachment-storageProvider in", "", "rsv:storageProvider", '"ftp"', "storageProvider is local or s3"),
+    *one_line("Attachment", "", "rsv:storageKey", "storageKey", 512),
+    *json_value("Attachment", ""),
+    *a_time("Attachment", "", "rsv:deletedAt", "deletedAt"),
+    *one_line("Attachment", "", "rsv:deletedBy", "deletedBy"),
+    *a_time("Attachment", "", "schema:dateCreated", "createdAt"),
+    *a_time("Attachment", "", "schema:dateModified", "updatedAt"),
+    *one_line("Attachment", "", "rsv:createdBy", "createdBy"),
 ]  # fmt: skip
 
 
@@ -731,6 +822,7 @@ FILES = {
     "StockPool": "stock-pool.ttl",
     "KitTemplate": "kit-template.ttl",
     "RentAction": "rent-action.ttl",
+    "Attachment": "attachment.ttl",
 }
 
 

@@ -87,7 +87,7 @@ class Site:
     def written(self) -> dict[str, int]:
         """How many of everything there are: what must not change when a request is refused."""
         with self.parts.ledger.read() as uow:
-            kinds = {kind: uow.documents.count(kind) for kind in ("itemType", "asset", "rentAction")}
+            kinds = {kind: uow.documents.count(kind) for kind in ("itemType", "asset", "rentAction", "attachment")}
             return {**kinds, "events": len(uow.outbox.after(0, 100_000)), "projections": uow.projections.newest()}
 
 

@@ -15,7 +15,7 @@ from referencing.jsonschema import DRAFT202012
 METHODS = ("get", "head", "post", "patch", "put", "delete", "options")
 OF_THE_PROTOCOL = {"content-type", "content-length"}
 """Headers that OpenAPI does not describe as headers."""
-OF_PAGES = {"content-security-policy", "x-content-type-options", "referrer-policy", "content-disposition"}
+OF_PAGES = {"content-security-policy", "x-content-type-options", "referrer-policy", "content-disposition", "cross-origin-resource-policy"}
 """Headers that say how a browser treats what it got, not what was got."""
 
 _SOME = re.compile(r"\{[^}]+\}")
@@ -58,8 +58,12 @@ class Description:
         if answer.content:
             media_type = answer.headers["content-type"]
             key = media_type if "profile=" in media_type else media_type.partition(";")[0]
-            assert key in response.get("content", {}), f"{where} has the undescribed Content-Type {media_type}"
-            self.validate(response["content"][key]["schema"], _value(key, answer), where)
+            content = response.get("content", {})
+            key = key if key in content else "*/*"
+            assert key in content, f"{where} has the undescribed Content-Type {media_type}"
+            if key == "*/*":
+                return
+            self.validate(content[key]["schema"], _value(key, answer), where)
 
     def validate(self, schema: Mapping[str, Any], value: Any, where: str = "") -> None:
         """Whether the value has the schema, which may refer to the document."""

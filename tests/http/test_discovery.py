@@ -12,7 +12,7 @@ from ld_server.http.errors import TITLES
 from ld_server.rdf import vocab
 from ld_server.rdf.formats import FORMATS, Format
 from ld_server.rdf.published import data_directory
-from ld_server.resources import KINDS
+from ld_server.resources import KINDS, POSTED
 from tests.http.conftest import BASE, LD_JSON, Site, problem
 
 RDF_PAGES = (
@@ -233,7 +233,7 @@ def _answers_of_every_sort(site: Site) -> Iterator[testing.Result]:
 
 def _examples(site: Site) -> dict[str, Any]:
     paths = site.get("/openapi.json", key=None).json["paths"]
-    contents = {kind.path: paths[kind.path]["post"]["requestBody"]["content"] for kind in KINDS.values()}
+    contents = {kind.path: paths[kind.path]["post"]["requestBody"]["content"] for kind in POSTED.values()}
     return {path: content["application/json"]["examples"]["everything"]["value"] for path, content in contents.items()}
 
 

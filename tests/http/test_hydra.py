@@ -11,7 +11,7 @@ from ld_server.http.app import ROUTES
 from ld_server.http.hydra import class_of
 from ld_server.rdf import vocab
 from ld_server.rdf.formats import FORMATS, Format
-from ld_server.resources import KINDS
+from ld_server.resources import KINDS, POSTED
 from ld_server.resources.kind import Kind
 from tests.http.conftest import BASE, RESERVATIONS, Site
 
@@ -107,7 +107,7 @@ def test_every_answer_links_to_it(site: Site, path: str, key: str | None, status
     assert links(answer)[API_DOCUMENTATION] == [BASE + DOCUMENTATION]
 
 
-@every_kind
+@pytest.mark.parametrize("kind", POSTED.values(), ids=lambda kind: kind.name)
 def test_a_resource_links_to_its_shape_its_collection_and_its_classes(site: Site, kind: Kind) -> None:
     body = site.get("/openapi.json").json["paths"][kind.path]["post"]["requestBody"]["content"]["application/json"]["examples"]["required"]
     if kind.frame.references:

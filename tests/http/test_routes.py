@@ -7,12 +7,15 @@ from falcon import testing
 from ld_server.domain.scopes import Scope
 from ld_server.http.app import PUBLIC, ROUTES, Route
 from ld_server.http.authentication import ANY
-from ld_server.resources import KINDS
+from ld_server.resources import KINDS, POSTED
 from ld_server.resources.kind import Kind
 from tests.http.conftest import Site, problem
 
 STEP_SCOPES = {"submit": Scope.PLANNER, "approve": Scope.APPROVER, "reject": Scope.APPROVER, "cancel": Scope.APPROVER}
-CREATE_SCOPES = dict.fromkeys(("itemType", "asset", "stockPool", "kitTemplate"), Scope.CATALOG_ADMIN) | {"rentAction": Scope.PLANNER}
+CREATE_SCOPES = dict.fromkeys(("itemType", "asset", "stockPool", "kitTemplate"), Scope.CATALOG_ADMIN) | {
+    "rentAction": Scope.PLANNER,
+    "attachment": Scope.TECHNICIAN,
+}
 EVERY = [pytest.param(route, method, id=f"{method} {route.template}") for route in ROUTES for method in route.needs]
 
 
@@ -27,18 +30,22 @@ def test_no_path_stands_twice() -> None:
 def test_scopes_are_those_of_the_contract() -> None:
     needs = {route.template: route.needs for route in ROUTES}
     for name, kind in KINDS.items():
-        assert needs[kind.path] == {"GET": ANY, "POST": CREATE_SCOPES[name]}
-        assert needs[f"{kind.path}/{{identifier}}"] == {"GET": ANY, "PATCH": CREATE_SCOPES[name]}
+        posted = {"POST": CREATE_SCOPES[name]} if kind.is_posted or name == "attachment" else {}
+        changed = {"PATCH": CREATE_SCOPES[name]} if kind.is_patched else {"DELETE": CREATE_SCOPES[name]} if name == "attachment" else {}
+        assert needs[kind.path] == {"GET": ANY, **posted}
+        assert needs[f"{kind.path}/{{identifier}}"] == {"GET": ANY, **changed}
         assert needs[f"{kind.path}/{{identifier}}/revisions"] == {"GET": ANY}
         assert needs[f"{kind.path}/{{identifier}}/revisions/{{number}}"] == {"GET": ANY}
     for step, scope in STEP_SCOPES.items():
         assert needs[f"/v1/rent-actions/{{identifier}}/{step}"] == {"POST": scope}
+    for step in ("initiate", "complete"):
+        assert needs[f"/v1/attachments/{step}"] == {"POST": Scope.TECHNICIAN}
     assert needs["/v1/sparql"] == {"GET": Scope.ANALYST, "POST": Scope.ANALYST}
 
 
 def test_only_what_the_contract_names_is_public() -> None:
     public = {route.template for route in ROUTES if PUBLIC in route.needs.values()}
-    assert {template for template in public if template.startswith("/v1")} == {"/v1/api-documentation"}
+    assert {template for template in public if template.startswith("/v1")} == {"/v1/api-documentation", "/v1/blobs/{name}"}
 
 
 @pytest.mark.parametrize(("route", "method"), EVERY)
@@ -99,7 +106,7 @@ def test_a_method_that_a_route_does_not_take_is_named_with_those_it_takes(site: 
     assert method in found["detail"]
 
 
-@pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.name)
+@pytest.mark.parametrize("kind", POSTED.values(), ids=lambda kind: kind.name)
 def test_nothing_is_deleted(site: Site, kind: Kind) -> None:
     for path in (kind.path, f"{kind.path}/{kind.prefix}_1"):
         assert "DELETE" not in problem(site.ask("DELETE", path), "method-not-allowed", 405)["allowed"]

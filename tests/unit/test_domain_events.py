@@ -13,7 +13,7 @@ SEED = [
     "buildRequest.submitted", "buildRequest.failed", "buildRequest.fulfilled", "maintenanceLog.created", "attachment.created",
 ]  # fmt: skip
 CONTRACT = ["rentAction.submitted", "rentAction.checkedOut", "rentAction.returned", "rentAction.fulfilled", "rentAction.atRisk"]
-OURS = ["webhook.disabled", "webhook.test"]
+OURS = ["webhook.disabled", "webhook.test", "attachment.deleted"]
 
 TOLD = {
     "event_id": "evt_1",

@@ -22,6 +22,7 @@ CONTRACT = {
     412: "precondition-failed",
     413: "payload-too-large",
     415: "unsupported-media-type",
+    416: "range-not-satisfiable",
     422: "shape-violation unknown-reference unknown-term idempotency-mismatch resources-refused content-refused",
     429: "rate-limited",
     503: "store-unavailable",

@@ -51,12 +51,19 @@ class Collection:
         show_page(req, resp, page, bodies, self.kind, self._parts, partial(self._whole, parameters))
 
     def _page(self, parameters: Mapping[str, str]) -> tuple[CollectionPage, list[str]]:
-        page, wanted = sorted_page_of(parameters, self.kind), conditions(parameters, self.kind.filters, self._parts.now())
+        page, wanted = (
+            sorted_page_of(parameters, self.kind),
+            [*self.kind.always, *conditions(parameters, self.kind.filters, self._parts.now())],
+        )
         with self._parts.ledger.read() as uow:
             found = uow.index.page(self.kind.table, wanted, page.after, page.limit + 1, page.order, page.values)
             total = self._total(uow, wanted, len(found), page)
         count, following = cut_sorted(found, page, parameters.get(SORT), self.kind)
         return collection_page(self._iri, parameters, total, following), [head.body for head in found[:count]]
+
+    def _wanted(self, parameters: Mapping[str, str]) -> list[Condition]:
+        """The conditions that every list of the kind has, and those of the request."""
+        return [*self.kind.always, *conditions(parameters, self.kind.filters, self._parts.now())]
 
     def _total(self, uow: UnitOfWork, wanted: Sequence[Condition], found: int, page: Page) -> int | None:
         """How many there are on all pages, if they are to be counted; where the first page has them all, they have been."""
@@ -71,7 +78,10 @@ class Collection:
         One short transaction says which revisions these are, and others read them, some at a time, since they stay as they are:
         none is open while the client takes its time.
         """
-        page, wanted = sorted_page_of(parameters, self.kind), conditions(parameters, self.kind.filters, self._parts.now())
+        page, wanted = (
+            sorted_page_of(parameters, self.kind),
+            [*self.kind.always, *conditions(parameters, self.kind.filters, self._parts.now())],
+        )
         with self._parts.ledger.read() as uow:
             states = uow.index.states(self.kind.table, wanted, page.after, page.order, page.values)
         for start in range(0, len(states), 2 * LARGEST_LIMIT):

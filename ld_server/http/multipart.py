@@ -1,0 +1,111 @@
+"""Forms with a file (RFC 7578), read from the wire part by part: the file is never held as a whole."""
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import falcon
+from falcon.media.multipart import MultipartForm, MultipartFormHandler
+from falcon.util.mediatypes import parse_header
+
+from ld_server.domain.errors import MalformedBody, TooLarge
+from ld_server.http.body import media_type_of
+
+FORM_DATA = "multipart/form-data"
+CHUNK = 256 * 1024
+LONGEST_FIELD = 64 * 1024
+"""Bytes of a field that is no file."""
+MOST_PARTS = 20
+UNKNOWN_LENGTH = 2**62
+
+
+@dataclass(frozen=True)
+class File:
+    """The part with the file: its name, its media type, and its bytes, which can be taken once."""
+
+    name: str
+    content_type: str
+    _stream: Any
+    _digest: Any
+
+    def chunks(self, limit: int) -> Iterator[bytes]:
+        """The bytes. Raises TooLarge for more than `limit`."""
+        size = 0
+        while chunk := self._stream.read(CHUNK):
+            size += len(chunk)
+            if size > limit:
+                raise TooLarge(f"An attachment may have at most {limit} bytes.", limit=limit)
+            self._digest.update(chunk)
+            yield chunk
+
+
+@dataclass(frozen=True)
+class Form:
+    """What a form had: its fields, its file, the size of that and its SHA-256."""
+
+    fields: Mapping[str, str]
+    file: File | None
+    size: int
+    digest: str
+
+
+def form_of(req: falcon.Request, keep: Callable[[File], int]) -> Form:
+    """
+    The form of a request. `keep` takes the file and gives its size, while the rest of the form is still on its way.
+
+    Raises MalformedBody for what is no form, has two files, or ends early, UnsupportedMediaType for another body.
+    """
+    media_type_of(req, (FORM_DATA,))
+    fields: dict[str, str] = {}
+    file, size, digest = None, 0, hashlib.sha256()
+    try:
+        for part in _opened(req):
+            if not _is_file(part):
+                fields[part.name or ""] = _text(part)
+            elif file is not None:
+                raise MalformedBody("The form has more than one file; attach one at a time.")
+            else:
+                file = File(part.filename or "", part.content_type, part.stream, digest)
+                size = keep(file)
+    except falcon.HTTPError as error:
+        raise MalformedBody(f"The form cannot be read: {(error.description or error.title or '').rstrip('.')}.") from error
+    return Form(fields, file, size, digest.hexdigest())
+
+
+def _opened(req: falcon.Request) -> MultipartForm:
+    _, options = parse_header(req.content_type or "")
+    if not 1 <= len(options.get("boundary", "").rstrip()) <= 70:
+        raise MalformedBody("Content-Type of a form must have a boundary of 1 to 70 characters.")
+    handler = MultipartFormHandler()
+    handler.parse_options.max_body_part_count = MOST_PARTS
+    handler.parse_options.max_body_part_buffer_size = LONGEST_FIELD
+    length = req.content_length
+    if length is None:
+        length = UNKNOWN_LENGTH if "chunked" in req.env.get("HTTP_TRANSFER_ENCODING", "").lower() else 0
+    return handler.deserialize(_Wire(req.stream), req.content_type, length)
+
+
+class _Wire:
+    """The body of a request. A connection that breaks is a body that ends."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Raises MalformedBody when the client is gone."""
+        try:
+            return bytes(self._stream.read(size))
+        except Exception as error:  # each web server has its own
+            raise MalformedBody("The body could not be read to its end.") from error
+
+
+def _is_file(part: Any) -> bool:
+    return part.filename is not None or part.name == "file"
+
+
+def _text(part: Any) -> str:
+    try:
+        return bytes(part.get_data()).decode("utf-8")
+    except UnicodeDecodeError:
+        raise MalformedBody(f"The field {part.name!r} is not UTF-8.") from None
