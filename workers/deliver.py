@@ -10,7 +10,7 @@ import asyncio
 import logging
 import random
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -231,17 +231,17 @@ class Turns:
             return uow.deliveries.is_due(now)
 
     def _claimed(self, uow: UnitOfWork, room: int, busy: set[str], now: datetime) -> list[Job]:
-        chosen = self._chosen(uow, room, busy, now)
+        states = self._in_turn(uow.deliveries.hold_endpoints(now))
+        chosen = self._chosen(uow, states, room, busy, now) if states else []
         until = now + timedelta(seconds=self.parts.settings.delivery_lease)
         found = uow.deliveries.claim(chosen, self.owner, now, until)
         note_lost(uow, [one for one in found if one.status == "sending"], now)
-        return _jobs(uow, found, until)
+        return _jobs(uow, found, until, {one.endpoint for one in states if one.failures == 0}) if found else []
 
-    def _chosen(self, uow: UnitOfWork, room: int, busy: set[str], now: datetime) -> list[str]:
+    def _chosen(self, uow: UnitOfWork, states: Sequence[Endpoint], room: int, busy: set[str], now: datetime) -> list[str]:
         """The deliveries to take, an equal share from each endpoint. The next time another endpoint is the first."""
-        states = self._in_turn(uow.deliveries.hold_endpoints(now))
-        under_way = uow.deliveries.under_way(now) if states else {}
-        share = max(1, room // max(1, len(states)))
+        under_way = uow.deliveries.under_way(now)
+        share = max(1, room // len(states))
         chosen: list[str] = []
         for state in states:
             limits = _limits(uow, state)
@@ -310,13 +310,14 @@ def _can_go(candidate: Candidate) -> bool:
     return candidate.first == candidate.identifier
 
 
-def _jobs(uow: UnitOfWork, deliveries: Sequence[Delivery], until: datetime) -> list[Job]:
-    """Jobs with what they need to be carried out: the event, and the webhook where there is one."""
+def _jobs(uow: UnitOfWork, deliveries: Sequence[Delivery], until: datetime, well: Collection[str]) -> list[Job]:
+    """Jobs with what they need to be carried out: the event, and the webhook where there is one. `well`: endpoints without failures."""
     events = uow.outbox.by_ids({one.event_id for one in deliveries})
     webhooks = {name: uow.webhooks.find(name) for name in {one.webhook for one in deliveries} if name is not None}
 
     def job(one: Delivery) -> Job:
         event = replace(events[one.event_id], sequence=one.sequence)
-        return Job(one, one.attempts + 1, event, webhooks.get(one.webhook) if one.webhook else None, until)
+        webhook = webhooks.get(one.webhook) if one.webhook else None
+        return Job(one, one.attempts + 1, event, webhook, until, is_well=one.endpoint in well)
 
     return [job(one) for one in deliveries]

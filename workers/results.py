@@ -106,6 +106,8 @@ def _settle_failure(uow: UnitOfWork, result: Result, now: datetime, chance: floa
 
 def _tell_endpoint(uow: UnitOfWork, endpoint: str, results: Sequence[Result], now: datetime, parts: Parts) -> None:
     """Note how an endpoint fares, and shut or disable it where it does badly. Nothing is written where all goes well."""
+    if all(one.outcome.error is None and one.job.is_well for one in results):
+        return
     outcomes = [one.outcome for one in results if one.outcome.error != LOST]
     state = uow.deliveries.endpoint(endpoint) if outcomes else Endpoint(endpoint)
     after = faring(state, outcomes, now)

@@ -10,6 +10,9 @@ from workers.actions.job import Job, Means, Outcome
 
 log = logging.getLogger(__name__)
 
+OF_THE_LEASE = 0.9
+"""After the lease another worker would call the handler, too."""
+
 Handler = Callable[[Parts, Mapping[str, Any], Mapping[str, Any]], object]
 """Parts, the event's envelope, the arguments of the action. It may be called twice for one event: it does nothing twice."""
 
@@ -26,8 +29,12 @@ HANDLERS: Mapping[str, Handler] = {
 
 
 async def send(job: Job, means: Means) -> Outcome:
-    """Calls the handler of a job. Whatever goes wrong is told in the outcome, and in the log with its traceback."""
-    return await means.in_thread(lambda: _called(job, means.parts))
+    """
+    Calls the handler of a job. Whatever goes wrong is told in the outcome, and in the log with its traceback.
+
+    It may take most of a lease: our own handlers compute, while receivers and brokers only answer.
+    """
+    return await means.in_thread(lambda: _called(job, means.parts), OF_THE_LEASE * means.parts.settings.delivery_lease)
 
 
 def _called(job: Job, parts: Parts) -> Outcome:

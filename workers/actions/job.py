@@ -21,13 +21,18 @@ from relational.webhooks import WebhookRow
 
 @dataclass(frozen=True)
 class Job:
-    """One attempt at a delivery, which must have begun before `until`: then another worker may take it over."""
+    """
+    One attempt at a delivery, which must have begun before `until`: then another worker may take it over.
+
+    `is_well`: the endpoint had no failures when this was claimed, so that a success is no news.
+    """
 
     delivery: Delivery
     attempt: int
     event: Numbered
     webhook: WebhookRow | None
     until: datetime
+    is_well: bool = False
 
     @cached_property
     def plan(self) -> Mapping[str, Any]:
@@ -77,10 +82,10 @@ class Means:
         """Seconds after which an attempt has failed."""
         return self.parts.settings.webhook_timeout
 
-    async def in_thread(self, work: Callable[[], Outcome]) -> Outcome:
-        """What comes of work that blocks. It is given up when it takes too long; it must end by itself."""
+    async def in_thread(self, work: Callable[[], Outcome], patience: float) -> Outcome:
+        """What comes of work that blocks. It is given up after so many seconds; it must end by itself."""
         running = asyncio.get_running_loop().run_in_executor(self.threads, work)
         try:
-            return await asyncio.wait_for(running, self.patience)
+            return await asyncio.wait_for(running, patience)
         except TimeoutError:
-            return Outcome(error=f"It took longer than {self.patience:g} s.")
+            return Outcome(error=f"It took longer than {patience:g} s.")

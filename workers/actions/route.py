@@ -25,7 +25,7 @@ PORTS = {"amqp": 5672, "amqps": 5671, "redis": 6379, "rediss": 6379, "sqs": 443}
 async def send(job: Job, means: Means) -> Outcome:
     """Publishes the message of a job. Whatever goes wrong is told in the outcome."""
     body = job.body()
-    return await means.in_thread(lambda: _published(job, body, means))
+    return await means.in_thread(lambda: _published(job, body, means), means.patience)
 
 
 def _published(job: Job, body: bytes, means: Means) -> Outcome:
