@@ -34,7 +34,16 @@ from relational.upsert import upsert
 
 TABLES = {
     table.name: table
-    for table in (tables.item_types, tables.assets, tables.stock_pools, tables.kit_templates, tables.rent_actions, tables.attachments)
+    for table in (
+        tables.item_types,
+        tables.assets,
+        tables.stock_pools,
+        tables.kit_templates,
+        tables.rent_actions,
+        tables.attachments,
+        tables.demand_signals,
+        tables.build_requests,
+    )
 }
 """The index tables that have one row per resource."""
 
@@ -152,6 +161,11 @@ class Index:
         if self._connection.dialect.name == "postgresql":
             self._connection.execute(_HOLD_COMPOSITIONS)
 
+    def hold_signals(self) -> None:
+        """Make others who tell of demand wait until this transaction ends: two could find no signal of a source, and each make one."""
+        if self._connection.dialect.name == "postgresql":
+            self._connection.execute(_HOLD_SIGNALS)
+
     def page(
         self,
         table: str,
@@ -268,6 +282,7 @@ def _by_number(columns: Sequence[Column[Any]], index: Table, conditions: Sequenc
 
 
 _HOLD_COMPOSITIONS = text("SELECT pg_advisory_xact_lock(7237120512)")
+_HOLD_SIGNALS = text("SELECT pg_advisory_xact_lock(7237120513)")
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,9 @@ KINDS = (
     "delivery",
     "attachment",
     "maintenanceLog",
+    "demandSignal",
+    "buildRequest",
+    "supplySnapshot",
 )
 """What has numbers of its own. Numbers rise per kind; one that was drawn and not used leaves a gap."""
 
@@ -300,6 +303,87 @@ rent_action_items = Table(
     CheckConstraint("requested_quantity >= 1 AND allocated_quantity >= 0", name="line_quantities_are_counts"),
     Index("rent_action_items_by_item", "item", "rent_action"),
 )
+
+_active = text("status = 'active'")
+
+demand_signals = Table(
+    "demand_signals",
+    schema,
+    Column("identifier", Text, ForeignKey("documents.identifier", name="demand_signal_has_a_document"), nullable=False),
+    Column("number", BigInteger, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("source_ref", Text),
+    Column("status", Text, nullable=False),
+    Column("item", Text, ForeignKey("documents.identifier", name="demand_signal_asks_for_an_item"), nullable=False),
+    Column("quantity_required", Integer, nullable=False),
+    Column("start_time", Instant, nullable=False),
+    Column("end_time", Instant, nullable=False),
+    Column("location", Text),
+    Column("priority", Text, nullable=False),
+    *_findable(),
+    PrimaryKeyConstraint("identifier", name="demand_signals_are_indexed_once"),
+    CheckConstraint("start_time < end_time", name="demand_starts_before_it_ends"),
+    CheckConstraint("quantity_required >= 1", name="quantity_required_is_a_count"),
+    Index("a_demand_is_active_once", "source", "source_ref", "item", unique=True, postgresql_where=_active, sqlite_where=_active),
+    Index("demand_signals_by_number", "number"),
+    Index("demand_signals_by_window", "start_time", "end_time", "number"),
+    Index("demand_signals_by_end", "end_time", "number"),
+    Index("demand_signals_by_item", "item", "start_time"),
+    Index("demand_signals_by_source", "source", "source_ref", "number"),
+    Index("demand_signals_by_source_ref", "source_ref", "number"),
+    Index("demand_signals_by_status", "status", "number"),
+    Index("demand_signals_by_update", "updated_at", "number"),
+)
+
+build_requests = Table(
+    "build_requests",
+    schema,
+    Column("identifier", Text, ForeignKey("documents.identifier", name="build_request_has_a_document"), nullable=False),
+    Column("number", BigInteger, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("item_type", Text, ForeignKey("item_types.identifier", name="build_request_for_an_item_type"), nullable=False),
+    Column("quantity", Integer, nullable=False),
+    Column("needed_by", Instant),
+    Column("reason", Text, nullable=False),
+    Column("location", Text),
+    Column("external_system", Text),
+    Column("external_ref", Text),
+    Column("demand_signal", Text),
+    Column("trigger_event_id", Text),
+    *_findable(),
+    PrimaryKeyConstraint("identifier", name="build_requests_are_indexed_once"),
+    CheckConstraint("quantity >= 1", name="build_quantity_is_a_count"),
+    Index("build_requests_by_number", "number"),
+    Index("build_requests_by_status", "status", "number"),
+    Index("build_requests_by_item_type", "item_type", "number"),
+    Index("build_requests_by_needed_by", "needed_by", "number"),
+    Index("build_requests_by_external_system", "external_system", "external_ref"),
+    Index("build_requests_by_update", "updated_at", "number"),
+)
+
+supply_snapshots = Table(
+    "supply_snapshots",
+    schema,
+    Column("identifier", Text, ForeignKey("documents.identifier", name="supply_snapshot_has_a_document"), nullable=False),
+    Column("number", BigInteger, nullable=False),
+    Column("as_of_time", Instant, nullable=False),
+    Column("start_time", Instant, nullable=False),
+    Column("end_time", Instant, nullable=False),
+    Column("item_type", Text, ForeignKey("item_types.identifier", name="supply_snapshot_of_an_item_type"), nullable=False),
+    Column("location", Text),
+    Column("total_capacity", BigInteger, nullable=False),
+    Column("reserved_capacity", BigInteger, nullable=False),
+    Column("available_capacity", BigInteger, nullable=False),
+    Column("shortfall_quantity", BigInteger, nullable=False),
+    *_findable(),
+    PrimaryKeyConstraint("identifier", name="supply_snapshots_are_indexed_once"),
+    CheckConstraint("start_time < end_time", name="supply_snapshot_starts_before_it_ends"),
+    Index("supply_snapshots_by_number", "number"),
+    Index("supply_snapshots_by_time", "as_of_time", "number"),
+    Index("supply_snapshots_by_window", "start_time", "end_time", "number"),
+    Index("supply_snapshots_by_item_type", "item_type", "number"),
+)
+"""What planning runs saw (seed 3.9.2)."""
 
 unavailabilities = Table(
     "unavailabilities",

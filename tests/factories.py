@@ -38,6 +38,25 @@ def reservation(item_type_id: str = "itemType_1", quantity: int = 1, **changes: 
     return _changed(whole, changes)
 
 
+def demand_signal(item: str = "itemType_1", quantity: int = 12, **changes: Any) -> Json:
+    """What an event system expects to need for three days, in plain JSON."""
+    whole = {
+        "source": "sgl",
+        "sourceRef": "event-4711",
+        "itemType": item,
+        "quantityRequired": quantity,
+        "startTime": "2027-06-01T08:00:00Z",
+        "endTime": "2027-06-04T08:00:00Z",
+    }
+    return _changed(whole, changes)
+
+
+def build_request(item_type_id: str = "itemType_1", quantity: int = 3, **changes: Any) -> Json:
+    """A request for more units, in plain JSON."""
+    whole = {"itemType": item_type_id, "quantity": quantity, "reason": "shortfall", "neededBy": "2027-05-20T08:00:00Z"}
+    return _changed(whole, changes)
+
+
 def several_lines(*lines: tuple[str, int], **changes: Any) -> Json:
     """A reservation with a line for each pair of item type and quantity."""
     items = [{"object": item, "requestedQuantity": quantity} for item, quantity in lines]

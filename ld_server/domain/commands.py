@@ -36,6 +36,16 @@ class CreateKitTemplate:
 
 
 @dataclass(frozen=True, slots=True)
+class CreateDemandSignal:
+    document: Document
+
+
+@dataclass(frozen=True, slots=True)
+class CreateBuildRequest:
+    document: Document
+
+
+@dataclass(frozen=True, slots=True)
 class CreateReservation:
     document: Document
 
@@ -56,6 +66,30 @@ class ChangeReservation:
     identifier: str
     document: Document
     expected: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeDemandSignal:
+    """Gives a demand signal another state. `expected` are the revisions that `document` may follow."""
+
+    identifier: str
+    document: Document
+    expected: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeBuildRequest:
+    """Gives a build request another state. `expected` are the revisions that `document` may follow."""
+
+    identifier: str
+    document: Document
+    expected: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class CancelDemandSignal:
+    identifier: str
+    expected: Expected = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,8 +247,8 @@ class DeleteAttachment:
     expected: Expected = None
 
 
-Creation = CreateItemType | CreateAsset | CreateStockPool | CreateKitTemplate | CreateReservation
-Change = ChangeCatalogEntry | ChangeReservation
+Creation = CreateItemType | CreateAsset | CreateStockPool | CreateKitTemplate | CreateReservation | CreateDemandSignal | CreateBuildRequest
+Change = ChangeCatalogEntry | ChangeReservation | ChangeDemandSignal | CancelDemandSignal | ChangeBuildRequest
 ReservationStep = (
     SubmitReservation
     | ApproveReservation

@@ -83,7 +83,7 @@ class NotAcceptable(Refusal):
 
 
 class TransitionRefused(Refusal):
-    """The reservation cannot take this step now"""
+    """This step cannot be taken now"""
 
 
 class InsufficientAvailability(Refusal):

@@ -22,6 +22,7 @@ from ld_server.http.endpoints.deliveries import Deliveries, Delivery, Sending
 from ld_server.http.endpoints.events import Event, Events
 from ld_server.http.endpoints.health import Live, Ready
 from ld_server.http.endpoints.looks import Looks
+from ld_server.http.endpoints.planning import DemandSignal, DemandSignals
 from ld_server.http.endpoints.reservations import Allocations, ReservationStep
 from ld_server.http.endpoints.resources import Collection, Item
 from ld_server.http.endpoints.revisions import PastState, Revisions
@@ -35,6 +36,7 @@ from ld_server.http.route import PUBLIC, Route
 from ld_server.http.showing import pages_of
 from ld_server.resources import KINDS, PATCHED, POSTED
 from ld_server.resources.attachment import ATTACHMENT
+from ld_server.resources.demand_signal import DEMAND_SIGNAL
 from ld_server.services.attachments import download_link, thumbnail_link
 from ld_server.services.parts import Parts
 
@@ -46,6 +48,7 @@ def _interface() -> Interface:
 
 SORTS = (TRIGGER, WEBHOOK)
 """What is configured."""
+
 
 ROUTES: tuple[Route, ...] = (
     Route("/", discovery.entry_point, {"GET": PUBLIC}),
@@ -85,10 +88,21 @@ ROUTES: tuple[Route, ...] = (
         partial(Sending, again=deliveries.recovery, takes=deliveries.RECOVERY),
         {"POST": Scope.ADMIN},
     ),
-    *(Route(kind.path, partial(Collection, kind=kind), {"GET": ANY, "POST": Scope(kind.create_scope)}) for kind in POSTED.values()),
+    Route(DEMAND_SIGNAL.path, partial(DemandSignals, kind=DEMAND_SIGNAL), {"GET": ANY, "POST": Scope.PLANNER}),
+    Route(
+        f"{DEMAND_SIGNAL.path}/{{identifier}}",
+        partial(DemandSignal, kind=DEMAND_SIGNAL),
+        {"GET": ANY, "PATCH": Scope.PLANNER, "DELETE": Scope.PLANNER},
+    ),
+    *(
+        Route(kind.path, partial(Collection, kind=kind), {"GET": ANY, "POST": Scope(kind.create_scope)})
+        for kind in POSTED.values()
+        if kind is not DEMAND_SIGNAL
+    ),
     *(
         Route(f"{kind.path}/{{identifier}}", partial(Item, kind=kind), {"GET": ANY, "PATCH": Scope(kind.create_scope)})
         for kind in PATCHED.values()
+        if kind is not DEMAND_SIGNAL
     ),
     Route(ATTACHMENT.path, partial(Attachments, kind=ATTACHMENT), {"GET": ANY, "POST": Scope.TECHNICIAN}),
     Route(f"{ATTACHMENT.path}/initiate", Initiation, {"POST": Scope.TECHNICIAN}),

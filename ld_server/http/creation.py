@@ -29,7 +29,7 @@ def create(req: falcon.Request, resp: falcon.Response, parts: Parts, kind: Kind)
         if len(arrivals.resources) == 1:
             execute(req, resp, parts, kind.to_create(arrivals.only()), body, status=201)
         else:
-            execute_many(req, resp, parts, _many(arrivals, kind), body)
+            execute_many(req, resp, parts, creations_of(arrivals, kind), body)
     except Refusal as refusal:
         raise arrivals.in_their_words(refusal) from None
 
@@ -39,7 +39,8 @@ def limits_of(parts: Parts) -> Limits:
     return Limits(parts.settings.max_json_depth, parts.settings.max_triples, parts.settings.max_resources)
 
 
-def _many(arrivals: Arrivals, kind: Kind) -> CreateMany:
+def creations_of(arrivals: Arrivals, kind: Kind) -> CreateMany:
+    """The commands that make what has arrived, and the refusals of what cannot be made."""
     return CreateMany(tuple(_creation(one, kind) for one in arrivals.resources))
 
 

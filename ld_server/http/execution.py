@@ -93,7 +93,7 @@ def answer_of(head: Head, form: Wanted, parts: Parts, status: int) -> Answer:
     """The representation of a head; a new resource (201) also says where it is."""
     iri = parts.naming.iri(head.identifier)
     place = {"Location": iri} if status == 201 else {}
-    headers = {**_headers(form), "Content-Location": iri, "ETag": entity_tag(head.revision, form), **place}
+    headers = {**headers_of(form), "Content-Location": iri, "ETag": entity_tag(head.revision, form), **place}
     return Answer(status, headers, represent(head.body, form.form, iri, parts.contexts, form.profile))
 
 
@@ -101,8 +101,8 @@ def _answer_many(heads: Sequence[Head], form: Wanted, parts: Parts) -> Answer:
     """A collection of new resources, in their order. It has no name: there is no address under which it could be read again."""
     whole = {"@context": parts.contexts.reference, "@type": "Collection", "totalItems": len(heads)}
     content = collection_bytes(whole, [head.body for head in heads], form.form, parts.contexts, form.profile)
-    return Answer(201, _headers(form), content)
+    return Answer(201, headers_of(form), content)
 
 
-def _headers(form: Wanted) -> dict[str, str]:
+def headers_of(form: Wanted) -> dict[str, str]:
     return {"Content-Type": form.content_type, "Vary": "Accept", "Cache-Control": CACHE_CONTROL}

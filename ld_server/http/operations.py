@@ -29,6 +29,7 @@ from ld_server.http.endpoints.discovery import OPEN_TO_ALL
 from ld_server.http.endpoints.events import EVENT_OFFERS, EVENT_STREAM, LAST_EVENT_ID, Event, Events
 from ld_server.http.endpoints.health import Live, Ready
 from ld_server.http.endpoints.looks import MEDIA, Looks
+from ld_server.http.endpoints.planning import TABLE, DemandSignal, DemandSignals
 from ld_server.http.endpoints.reservations import STEPS, Allocations, ReservationStep
 from ld_server.http.endpoints.resources import Collection, Item
 from ld_server.http.endpoints.revisions import PastState, Revisions
@@ -49,6 +50,7 @@ from ld_server.rdf.formats import FORMATS, JSON, JSON_LD, Format
 from ld_server.resources.attachment import ATTACHMENT
 from ld_server.resources.kind import Filter, Kind, boolean, instant
 from ld_server.resources.rent_action import RENT_ACTION
+from ld_server.services.demand import Arrival
 
 # --- manners ----------------------------------------------------------------------------------------------------------
 
@@ -464,6 +466,44 @@ TEXTS: Json = {"type": "array", "items": {"type": "string"}}
 ASKED = Manner((LENIENT,), (errors.QueryRefused, errors.QueryLimitExceeded, errors.StoreUnavailable))
 
 
+def _demand_told(route: Route) -> Operation:
+    operation = _created(route)
+    name = _schema_name(_kind(route))
+    known = {"type": "object", "properties": {"report": {"type": "array", "items": ARRIVAL}}}
+    content = _offered(RESOURCE_OFFERS, {"anyOf": [_ref(name), {"allOf": [many_of(_ref(name)), known]}]})
+    told = (
+        Answer(200, "What there is already, or, where the request was to be validated only, would be.", content, WRITTEN),
+        Answer(
+            201,
+            "The new demand signal, or a collection of all that were told, some of them new, with a report on each.",
+            content,
+            WRITTEN_ANEW,
+        ),
+    )
+    assert operation.body is not None
+    return replace(operation, answers=told, body=replace(operation.body, schemas={**operation.body.schemas, TABLE: TEXT}))
+
+
+WRITTEN_ANEW = ("Location", *WRITTEN)
+ARRIVAL: Json = {
+    "type": "object",
+    "required": ["index", "outcome"],
+    "properties": {
+        "index": {"type": "integer", "minimum": 0},
+        "outcome": {"enum": [str(one) for one in Arrival]},
+        "identifier": TEXT,
+        "supersedes": TEXT,
+    },
+}
+"""What came of one of many demand signals."""
+
+
+def _demand_cancelled(route: Route) -> Operation:
+    kind = _kind(route)
+    summary = "Let a demand signal count no more: it is marked cancelled and stays"
+    return Operation("cancelDemandSignal", kind.frame.name, summary, (Answer(204, "It counts no more."),), (_of(kind), GUARDED, QUERIED))
+
+
 def _live(_route: Route) -> Operation:
     answers = (Answer(200, "It lives.", {"application/json": HEALTH}),)
     return Operation("isLive", "health", "Whether the process lives", answers)
@@ -870,6 +910,11 @@ DESCRIPTIONS: Mapping[tuple[Any, str], Describe] = {
     (Collection, "POST"): _created,
     (Item, "GET"): _read,
     (Item, "PATCH"): _changed,
+    (DemandSignals, "GET"): _listed,
+    (DemandSignals, "POST"): _demand_told,
+    (DemandSignal, "GET"): _read,
+    (DemandSignal, "PATCH"): _changed,
+    (DemandSignal, "DELETE"): _demand_cancelled,
     (Revisions, "GET"): _history,
     (PastState, "GET"): _past,
     (ReservationStep, "POST"): _step,

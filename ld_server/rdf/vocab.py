@@ -35,6 +35,8 @@ PRODUCT = SCHEMA + "Product"
 INDIVIDUAL_PRODUCT = SCHEMA + "IndividualProduct"
 SOME_PRODUCTS = SCHEMA + "SomeProducts"
 RENT_ACTION = SCHEMA + "RentAction"
+DEMAND = SCHEMA + "Demand"
+ORDER_ACTION = SCHEMA + "OrderAction"
 PERSON = SCHEMA + "Person"
 ORGANIZATION = SCHEMA + "Organization"
 ENTRY_POINT = SCHEMA + "EntryPoint"
@@ -78,6 +80,8 @@ KIT_TEMPLATE = RSV + "KitTemplate"
 KIT_COMPONENT = RSV + "KitComponent"
 UNAVAILABILITY = RSV + "Unavailability"
 TOMBSTONE = RSV + "Tombstone"
+BUILD_REQUEST = RSV + "BuildRequest"
+SUPPLY_SNAPSHOT = RSV + "SupplySnapshot"
 
 # our own properties
 KIND = RSV + "kind"
@@ -85,6 +89,8 @@ IS_ACTIVE = RSV + "isActive"
 CAPACITY_RULE = RSV + "capacityRule"
 TURNAROUND_BEFORE = RSV + "turnaroundBefore"
 TURNAROUND_AFTER = RSV + "turnaroundAfter"
+LEAD_TIME = RSV + "leadTime"
+BUFFER_QUANTITY = RSV + "bufferQuantity"
 METADATA = RSV + "metadata"
 ASSET_TAG = RSV + "assetTag"
 STATUS = RSV + "status"
@@ -121,6 +127,16 @@ ALLOCATED_TO = RSV + "allocatedTo"
 CHECKED_OUT_AT = RSV + "checkedOutAt"
 RETURNED_AT = RSV + "returnedAt"
 CONDITION = RSV + "condition"
+SOURCE = RSV + "source"
+SOURCE_REF = RSV + "sourceRef"
+QUANTITY_REQUIRED = RSV + "quantityRequired"
+SUPERSEDES = RSV + "supersedes"
+NEEDED_BY = RSV + "neededBy"
+EXTERNAL_SYSTEM = RSV + "externalSystem"
+DEMAND_SIGNAL = RSV + "demandSignal"
+TRIGGER_EVENT_ID = RSV + "triggerEventId"
+SNAPSHOT = RSV + "snapshot"
+REPORT = RSV + "report"
 OF_ALLOCATION = RSV + "ofAllocation"
 REASON_CODE = RSV + "reasonCode"
 EXPLANATION = RSV + "explanation"
@@ -170,6 +186,6 @@ _CLASS_NAMES = (
     "Action", "Brand", "ContactPoint", "CreativeWork", "Event", "GeoCoordinates", "ImageObject", "IndividualProduct", "Intangible",
     "MediaObject", "Organization", "Person", "Place", "PostalAddress", "Product", "ProductGroup", "ProductModel", "PropertyValue",
     "QuantitativeValue", "RentAction", "SomeProducts", "Thing", "Vehicle", "Corporation", "GovernmentOrganization", "NGO",
-    "LocalBusiness", "SportsOrganization", "EducationalOrganization", "Project", "Role", "SoftwareApplication",
+    "LocalBusiness", "SportsOrganization", "EducationalOrganization", "Demand", "OrderAction", "Project", "Role", "SoftwareApplication",
 )  # fmt: skip
 CLASSES = frozenset(SCHEMA + name for name in _CLASS_NAMES)

@@ -10,8 +10,8 @@ from ld_server.rdf.adoption import Frame
 from ld_server.resources.kind import Document, Filter, Kind, Sort, boolean, findable, instant, stamps, text_search
 
 KEYS = (
-    "code", "name", "description", "kind", "isActive", "capacityRule", "turnaroundBefore", "turnaroundAfter",
-    "metadata", "createdAt", "updatedAt",
+    "code", "name", "description", "kind", "isActive", "capacityRule", "turnaroundBefore", "turnaroundAfter", "leadTime",
+    "bufferQuantity", "metadata", "createdAt", "updatedAt",
 )  # fmt: skip
 
 FRAME = Frame(
@@ -22,7 +22,7 @@ FRAME = Frame(
     properties=frozenset(
         (
             vocab.SKU, vocab.NAME, vocab.KIND, vocab.IS_ACTIVE, vocab.CAPACITY_RULE, vocab.TURNAROUND_BEFORE, vocab.TURNAROUND_AFTER,
-            vocab.METADATA,
+            vocab.LEAD_TIME, vocab.BUFFER_QUANTITY, vocab.METADATA,
         )
     ),
     managed=frozenset((vocab.IDENTIFIER, vocab.DATE_CREATED, vocab.DATE_MODIFIED)),

@@ -5,7 +5,7 @@ from typing import Any
 
 from ld_server.domain import commands
 from ld_server.domain.commands import Command, CreateMany
-from ld_server.services import allocating, attachments, catalog, changes, custody, many, reservations
+from ld_server.services import allocating, attachments, builds, catalog, changes, custody, demand, many, reservations
 from ld_server.services.occasion import Occasion
 from relational.documents import Head
 from relational.unit_of_work import UnitOfWork
@@ -15,9 +15,14 @@ HANDLERS: Mapping[type[Command], Callable[[UnitOfWork, Any, Occasion], Head]] = 
     commands.CreateAsset: catalog.create_asset,
     commands.CreateStockPool: catalog.create_stock_pool,
     commands.CreateKitTemplate: catalog.create_kit_template,
+    commands.CreateDemandSignal: demand.create,
+    commands.CreateBuildRequest: builds.create,
     commands.CreateReservation: reservations.create,
     commands.ChangeCatalogEntry: changes.change_entry,
     commands.ChangeReservation: reservations.change,
+    commands.ChangeDemandSignal: demand.change,
+    commands.CancelDemandSignal: demand.cancel,
+    commands.ChangeBuildRequest: builds.change,
     commands.SubmitReservation: reservations.submit,
     commands.ApproveReservation: reservations.approve,
     commands.RejectReservation: reservations.reject,

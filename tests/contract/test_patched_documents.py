@@ -166,7 +166,31 @@ kit_templates = joined(
     metadata,
     strangers,
 )
+demand_signals = joined(
+    st.fixed_dictionaries(
+        {
+            "source": st.sampled_from(["sgl", "manual"]),
+            "itemType": st.sampled_from(["itemType_1", "kit_2"]),
+            "quantityRequired": st.integers(1, 99),
+            "startTime": st.just("2027-06-01T08:00:00Z"),
+            "endTime": st.just("2027-06-04T08:00:00Z"),
+        },
+        optional={"sourceRef": words, "location": words, "name": words},
+    ),
+    metadata,
+    strangers,
+)
+build_requests = joined(
+    st.fixed_dictionaries(
+        {"itemType": st.sampled_from(["itemType_1", "itemType_2"]), "quantity": st.integers(1, 99), "reason": st.just("shortfall")},
+        optional={"location": words, "externalRef": words, "neededBy": st.just("2027-06-01T08:00:00Z")},
+    ),
+    metadata,
+    strangers,
+)
 OF_EACH_KIND = {
+    "demandSignal": demand_signals,
+    "buildRequest": build_requests,
     "rentAction": reservations,
     "itemType": item_types,
     "asset": assets,
@@ -261,6 +285,8 @@ FIXED = [
     ("asset", {"createdAt": "2020-01-01T00:00:00Z"}, "/createdAt"),
     ("kitTemplate", {"@type": "Product"}, "/@type"),
     ("stockPool", {"updatedAt": None}, "/updatedAt"),
+    ("demandSignal", {"supersedes": "demand_2"}, "/supersedes"),
+    ("buildRequest", {"snapshot": "snap_2"}, "/snapshot"),
 ]
 POSTED: Mapping[str, Json] = {
     "rentAction": factories.reservation(),
@@ -268,6 +294,8 @@ POSTED: Mapping[str, Json] = {
     "asset": factories.asset(),
     "stockPool": factories.stock_pool(),
     "kitTemplate": factories.kit_template(("itemType_1", 2)),
+    "demandSignal": factories.demand_signal(),
+    "buildRequest": factories.build_request(),
 }
 
 

@@ -133,6 +133,30 @@ RESOURCES = {
         },
         isActive=st.booleans(),
     ),
+    "demandSignal": st.tuples(
+        whole(
+            {"source": lines.map(lambda text: text[:64].strip() or "sgl"), "quantityRequired": st.integers(1, 1000)},
+            sourceRef=lines,
+            location=lines,
+            name=lines,
+            description=texts,
+            priority=st.sampled_from(["low", "urgent"]),
+        ),
+        st.tuples(times, times).filter(lambda pair: pair[0] != pair[1]).map(window),
+        st.fixed_dictionaries({"itemType": numbers.map("itemType_{}".format) | numbers.map("kit_{}".format)}),
+    ).map(lambda parts: {**parts[0], **parts[1], **parts[2]}),
+    "buildRequest": whole(
+        {
+            "itemTypeId": numbers.map("itemType_{}".format),
+            "quantity": st.integers(1, 1000),
+            "reason": st.sampled_from(["shortfall", "buffer", "replacement", "other"]),
+        },
+        neededBy=times.map(lambda moment: moment.isoformat()),
+        location=lines,
+        externalRef=lines,
+        demandSignal=numbers.map("demand_{}".format),
+        description=texts,
+    ),
     "rentAction": st.tuples(
         whole(
             {"agent": agents, "lineItems": line_items},

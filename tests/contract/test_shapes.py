@@ -37,6 +37,8 @@ ROOTS = {
     "KitTemplate": f"{BASE}/v1/catalog/kit-templates/new-1",
     "RentAction": f"{BASE}/v1/rent-actions/new-1",
     "Attachment": f"{BASE}/v1/attachments/att_6",
+    "DemandSignal": f"{BASE}/v1/planning/demand-signals/new-1",
+    "BuildRequest": f"{BASE}/v1/planning/build-requests/new-1",
 }
 
 
@@ -58,6 +60,8 @@ def item_type() -> Things:
             "rsv:capacityRule": "rsv:overlap",
             "rsv:turnaroundBefore": '"PT4H"^^xsd:duration',
             "rsv:turnaroundAfter": '"P1DT12H30M5S"^^xsd:duration',
+            "rsv:leadTime": '"P21D"^^xsd:duration',
+            "rsv:bufferQuantity": "2",
             "rsv:metadata": '"{\\"colour\\":\\"red\\"}"^^rdf:JSON',
             "rsv:createdBy": '"admin"',
             "schema:dateCreated": time("2026-11-01T08:00:00Z"),
@@ -117,6 +121,64 @@ def stock_pool() -> Things:
             "schema:dateModified": time("2026-11-01T08:00:00Z"),
         },
         "itemType_7": {"rdf:type": "schema:Product", "schema:identifier": '"itemType_7"'},
+    }
+
+
+def demand_signal() -> Things:
+    """A demand signal with everything that one can have."""
+    return {
+        "": {
+            "rdf:type": "schema:Demand",
+            "schema:identifier": '"demand_4"',
+            "rsv:source": '"sgl"',
+            "rsv:sourceRef": '"event-4711"',
+            "rsv:status": "rsv:active",
+            "rsv:itemType": "<itemType_7>",
+            "rsv:quantityRequired": "12",
+            "schema:startTime": time("2026-12-01T09:00:00Z"),
+            "schema:endTime": time("2026-12-02T09:00:00Z"),
+            "schema:location": '"Depot A"',
+            "rsv:priority": "rsv:high",
+            "schema:name": '"Winter regatta"',
+            "schema:description": '"As last year."',
+            "rsv:metadata": '"{}"^^rdf:JSON',
+            "rsv:supersedes": "<demand_3>",
+            "rsv:createdBy": '"admin"',
+            "schema:dateCreated": time("2026-11-01T08:00:00Z"),
+            "schema:dateModified": time("2026-11-01T08:00:00Z"),
+        },
+        "itemType_7": {"rdf:type": "schema:Product", "schema:identifier": '"itemType_7"'},
+        "demand_3": {"rdf:type": "schema:Demand", "schema:identifier": '"demand_3"'},
+    }
+
+
+def build_request() -> Things:
+    """A build request with everything that one can have."""
+    return {
+        "": {
+            "rdf:type": "schema:OrderAction, rsv:BuildRequest",
+            "schema:identifier": '"build_5"',
+            "rsv:status": "rsv:submitted",
+            "rsv:itemType": "<itemType_7>",
+            "rsv:quantity": "3",
+            "rsv:neededBy": time("2026-12-01T09:00:00Z"),
+            "rsv:reason": '"shortfall"',
+            "schema:location": '"Depot A"',
+            "rsv:externalSystem": '"inventree"',
+            "rsv:externalRef": '"BO-0042"',
+            "rsv:demandSignal": "<demand_3>",
+            "rsv:triggerEventId": '"evt_1"',
+            "rsv:snapshot": "<snap_2>",
+            "schema:name": '"Timers"',
+            "schema:description": '"For winter."',
+            "rsv:metadata": '"{}"^^rdf:JSON',
+            "rsv:createdBy": '"admin"',
+            "schema:dateCreated": time("2026-11-01T08:00:00Z"),
+            "schema:dateModified": time("2026-11-01T08:00:00Z"),
+        },
+        "itemType_7": {"rdf:type": "schema:Product", "schema:identifier": '"itemType_7"'},
+        "demand_3": {"rdf:type": "schema:Demand", "schema:identifier": '"demand_3"'},
+        "snap_2": {"rdf:type": "rsv:SupplySnapshot", "schema:identifier": '"snap_2"'},
     }
 
 
@@ -270,6 +332,8 @@ WHOLE = {
     "KitTemplate": kit_template,
     "RentAction": reservation,
     "Attachment": attachment,
+    "DemandSignal": demand_signal,
+    "BuildRequest": build_request,
 }
 REQUIRED = {
     "ItemType": {"": ("rdf:type", "schema:sku", "schema:name", "rsv:kind")},
@@ -292,6 +356,14 @@ REQUIRED = {
     },
     "Attachment": {
         "": ("rdf:type", "rsv:ownerKind", "rsv:ownerId", "rsv:fileName", "schema:encodingFormat", "schema:contentSize"),
+    },
+    "DemandSignal": {
+        "": ("rdf:type", "rsv:source", "rsv:itemType", "rsv:quantityRequired", "schema:startTime", "schema:endTime"),
+        "itemType_7": ("rdf:type", "schema:identifier"),
+    },
+    "BuildRequest": {
+        "": ("rdf:type", "rsv:itemType", "rsv:quantity", "rsv:reason"),
+        "itemType_7": ("rdf:type", "schema:identifier"),
     },
 }
 """What is left when everything is taken away that need not be posted."""
@@ -470,6 +542,23 @@ def link(shape: str, name: str, key: str) -> Iterator[Case]:
         yield Case(f"{shape}-{key} {parameter}", "", name, values, f"{key} is ")
 
 
+def literal_word(shape: str, name: str, key: str, two: str, words: str) -> Iterator[Case]:
+    for parameter, values in {"maxCount": two, "datatype": '"shortfall"@en', "in": '"unheard of"'}.items():
+        yield Case(f"{shape}-{key} {parameter}", "", name, values, f"{key} must be one of {words}")
+
+
+def other(shape: str, name: str, key: str, two: str, says: str) -> Iterator[Case]:
+    """A property that refers to one resource, whose kind is judged where it is looked up."""
+    for parameter, values in {"maxCount": two, "nodeKind": '"demand_3"'}.items():
+        yield Case(f"{shape}-{key} {parameter}", "", name, values, says)
+
+
+def pointing(shape: str, name: str, key: str, two: str, says: str) -> Iterator[Case]:
+    """A property that refers to one resource of a kind."""
+    for parameter, values in {"maxCount": two, "nodeKind": '"itemType_7"', "node": "<asset_7>"}.items():
+        yield Case(f"{shape}-{key} {parameter}", "", name, values, says)
+
+
 FAR = "https://people.example/" + 169 * "x"
 DURATION_WORDS = "must be a duration in days, hours, minutes and whole seconds, such as PT4H or P1DT12H"
 CODE_WORDS = "code must be 1 to 64 letters, digits, dots, hyphens or underscores, beginning with a letter or a digit"
@@ -505,6 +594,10 @@ CASES = [
     Case("ItemType-turnaroundAfter maxCount", "", "rsv:turnaroundAfter", '"PT1H"^^xsd:duration, "PT2H"^^xsd:duration', DURATION_WORDS),
     Case("ItemType-turnaroundAfter datatype", "", "rsv:turnaroundAfter", '"PT4H"', DURATION_WORDS),
     Case("ItemType-turnaroundAfter pattern", "", "rsv:turnaroundAfter", '"-PT4H"^^xsd:duration', DURATION_WORDS),
+    Case("ItemType-leadTime maxCount", "", "rsv:leadTime", '"PT1H"^^xsd:duration, "PT2H"^^xsd:duration', DURATION_WORDS),
+    Case("ItemType-leadTime datatype", "", "rsv:leadTime", '"PT4H"', DURATION_WORDS),
+    Case("ItemType-leadTime pattern", "", "rsv:leadTime", '"P1M"^^xsd:duration', DURATION_WORDS),
+    *quantity("ItemType", "", "rsv:bufferQuantity", "bufferQuantity", 0, 1_000_000_001),
     *free_text("ItemType", "", "schema:description", "description"),
     *json_value("ItemType", ""),
     *a_time("ItemType", "", "schema:dateCreated", "createdAt"),
@@ -562,6 +655,57 @@ CASES = [
     *a_time("StockPool", "", "schema:dateCreated", "createdAt"),
     *a_time("StockPool", "", "schema:dateModified", "updatedAt"),
     *one_line("StockPool", "", "rsv:createdBy", "createdBy"),
+    # demand signals
+    Case("DemandSignal class", "", "rdf:type", "schema:Action", "must be a Demand", at=("", "")),
+    *identifier("DemandSignal", "", "demand_4"),
+    missing("DemandSignal", "", "rsv:source", "source"),
+    *one_line("DemandSignal", "", "rsv:source", "source", 64),
+    *one_line("DemandSignal", "", "rsv:sourceRef", "sourceRef"),
+    missing("DemandSignal", "", "rsv:itemType", "itemType"),
+    *pointing("DemandSignal", "rsv:itemType", "itemType", "<itemType_7>, <itemType_8>", ITEM_WORDS),
+    missing("DemandSignal", "", "schema:startTime", "startTime"),
+    *a_time("DemandSignal", "", "schema:startTime", "startTime"),
+    Case("DemandSignal-window lessThan", "", "schema:endTime", time("2026-12-01T09:00:00Z"), "endTime must be after startTime"),
+    missing("DemandSignal", "", "schema:endTime", "endTime"),
+    *a_time("DemandSignal", "", "schema:endTime", "endTime"),
+    missing("DemandSignal", "", "rsv:quantityRequired", "quantityRequired"),
+    *quantity("DemandSignal", "", "rsv:quantityRequired", "quantityRequired", 1, 1_000_000_001),
+    *one_line("DemandSignal", "", "schema:location", "location"),
+    *word("DemandSignal", "", "rsv:priority", "priority", "rsv:low, rsv:high", "low, normal, high, urgent"),
+    *word("DemandSignal", "", "rsv:status", "status", "rsv:active, rsv:cancelled", "active, superseded, cancelled"),
+    *one_line("DemandSignal", "", "schema:name", "name"),
+    *free_text("DemandSignal", "", "schema:description", "description"),
+    *json_value("DemandSignal", ""),
+    *other("DemandSignal", "rsv:supersedes", "supersedes", "<demand_3>, <demand_4>", "supersedes is given by the server"),
+    *a_time("DemandSignal", "", "schema:dateCreated", "createdAt"),
+    *a_time("DemandSignal", "", "schema:dateModified", "updatedAt"),
+    *one_line("DemandSignal", "", "rsv:createdBy", "createdBy"),
+    # build requests
+    Case("BuildRequest class", "", "rdf:type", "rsv:BuildRequest", "must be an OrderAction and a BuildRequest", at=("", "")),
+    *identifier("BuildRequest", "", "build_5"),
+    missing("BuildRequest", "", "rsv:itemType", "itemType"),
+    *pointing("BuildRequest", "rsv:itemType", "itemType", "<itemType_7>, <itemType_8>", "itemType must be one item type"),
+    missing("BuildRequest", "", "rsv:quantity", "quantity"),
+    *quantity("BuildRequest", "", "rsv:quantity", "quantity", 1, 1_000_000_001),
+    *a_time("BuildRequest", "", "rsv:neededBy", "neededBy"),
+    missing("BuildRequest", "", "rsv:reason", "reason"),
+    *literal_word("BuildRequest", "rsv:reason", "reason", '"other", "buffer"', "shortfall, buffer, replacement, other"),
+    *word(
+        "BuildRequest", "", "rsv:status", "status", "rsv:requested, rsv:failed",
+        "requested, submitted, accepted, rejected, fulfilled, cancelled, failed",
+    ),
+    *one_line("BuildRequest", "", "schema:location", "location"),
+    *one_line("BuildRequest", "", "rsv:externalSystem", "externalSystem", 64),
+    *one_line("BuildRequest", "", "rsv:externalRef", "externalRef"),
+    *other("BuildRequest", "rsv:demandSignal", "demandSignal", "<demand_3>, <demand_4>", "demandSignal must be one demand signal"),
+    *one_line("BuildRequest", "", "rsv:triggerEventId", "triggerEventId"),
+    *other("BuildRequest", "rsv:snapshot", "snapshot", "<snap_2>, <snap_3>", "snapshot is given by the server"),
+    *one_line("BuildRequest", "", "schema:name", "name"),
+    *free_text("BuildRequest", "", "schema:description", "description"),
+    *json_value("BuildRequest", ""),
+    *a_time("BuildRequest", "", "schema:dateCreated", "createdAt"),
+    *a_time("BuildRequest", "", "schema:dateModified", "updatedAt"),
+    *one_line("BuildRequest", "", "rsv:createdBy", "createdBy"),
     # kit templates
     Case("KitTemplate class", "", "rdf:type", "schema:Product", "must be a Product and a KitTemplate", at=("", "")),
     *identifier("KitTemplate", "", "kit_2"),
@@ -823,6 +967,8 @@ FILES = {
     "KitTemplate": "kit-template.ttl",
     "RentAction": "rent-action.ttl",
     "Attachment": "attachment.ttl",
+    "DemandSignal": "demand-signal.ttl",
+    "BuildRequest": "build-request.ttl",
 }
 
 

@@ -27,6 +27,8 @@ PLACES = {
     "stockPool": (f"{STOCK_POOLS}/pool_1", "catalog_admin"),
     "kitTemplate": (f"{KIT_TEMPLATES}/kit_1", "catalog_admin"),
     "rentAction": (f"{RESERVATIONS}/ra_1", "planner"),
+    "demandSignal": ("/v1/planning/demand-signals/demand_1", "planner"),
+    "buildRequest": ("/v1/planning/build-requests/build_1", "planner"),
 }
 every_kind = pytest.mark.parametrize("kind", PLACES)
 
@@ -39,6 +41,8 @@ def staged(site: Site) -> Site:
     site.made(STOCK_POOLS, factories.stock_pool(cable, 40))
     site.made(KIT_TEMPLATES, factories.kit_template((timer, 2), (cable, 5)))
     site.reservation(timer)
+    site.made("/v1/planning/demand-signals", factories.demand_signal(timer))
+    site.made("/v1/planning/build-requests", factories.build_request(timer))
     return site
 
 

@@ -13,7 +13,10 @@ SEED = [
     "buildRequest.submitted", "buildRequest.failed", "buildRequest.fulfilled", "maintenanceLog.created", "attachment.created",
 ]  # fmt: skip
 CONTRACT = ["rentAction.submitted", "rentAction.checkedOut", "rentAction.returned", "rentAction.fulfilled", "rentAction.atRisk"]
-OURS = ["webhook.disabled", "webhook.test", "attachment.deleted"]
+OURS = [
+    "webhook.disabled", "webhook.test", "attachment.deleted", "demandSignal.created", "demandSignal.updated", "demandSignal.superseded", "demandSignal.cancelled",
+    "buildRequest.updated", "buildRequest.accepted", "buildRequest.rejected", "buildRequest.cancelled",
+]  # fmt: skip
 
 TOLD = {
     "event_id": "evt_1",
