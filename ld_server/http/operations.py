@@ -48,6 +48,8 @@ from ld_server.http.route import PUBLIC, Route
 from ld_server.http.schemas import CONTEXT, Json, collection_of, many_of
 from ld_server.rdf.formats import FORMATS, JSON, JSON_LD, Format
 from ld_server.resources.attachment import ATTACHMENT
+from ld_server.resources.build_request import BUILD_REQUEST
+from ld_server.resources.demand_signal import DEMAND_SIGNAL
 from ld_server.resources.kind import Filter, Kind, boolean, instant
 from ld_server.resources.rent_action import RENT_ACTION
 from ld_server.services.demand import Arrival
@@ -261,10 +263,18 @@ def _changed(route: Route) -> Operation:
         group=kind.frame.name,
         summary=f"Change a {kind.frame.name}: a merge patch (RFC 7396) or a JSON Patch (RFC 6902)",
         answers=(after,),
-        manners=(_of(kind), REHEARSED, GUARDED, ONCE, QUERIED, NEGOTIATED, READ, GRAPH, PLANNED_ANEW if kind is RENT_ACTION else IN_USE),
+        manners=(_of(kind), REHEARSED, GUARDED, ONCE, QUERIED, NEGOTIATED, READ, GRAPH, CHANGED.get(kind.name, IN_USE)),
         body=Content({media_type: patch if media_type == JSON_PATCH else changes for media_type in PATCHABLE}),
         returns=kind.name,
     )
+
+
+CHANGED: Mapping[str, Manner] = {
+    RENT_ACTION.name: PLANNED_ANEW,
+    DEMAND_SIGNAL.name: Manner((), (errors.TransitionRefused,)),
+    BUILD_REQUEST.name: Manner((), (errors.TransitionRefused,)),
+}
+"""How a change can be refused beyond the refusals of every change."""
 
 
 def _history(route: Route) -> Operation:

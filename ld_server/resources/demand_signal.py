@@ -27,7 +27,10 @@ FRAME = Frame(
         )
     ),
     managed=frozenset((vocab.IDENTIFIER, vocab.SUPERSEDES, vocab.CREATED_BY, vocab.DATE_CREATED, vocab.DATE_MODIFIED)),
-    references={vocab.ITEM_TYPE: Reference({"itemType": (vocab.PRODUCT,), "kit": (vocab.PRODUCT, vocab.KIT_TEMPLATE)})},
+    references={
+        vocab.ITEM_TYPE: Reference({"itemType": (vocab.PRODUCT,), "kit": (vocab.PRODUCT, vocab.KIT_TEMPLATE)}),
+        vocab.SUPERSEDES: Reference({"demand": (vocab.DEMAND,)}),
+    },
     flat={vocab.ITEM_TYPE_ID: vocab.ITEM_TYPE, vocab.KIT_TEMPLATE_ID: vocab.ITEM_TYPE},
 )  # fmt: skip
 

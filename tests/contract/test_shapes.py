@@ -1440,7 +1440,7 @@ REWRITTEN = {"ItemType-isActive in", "StockPool-isActive in", "KitTemplate-isAct
 """What rdflib makes canonical while it reads, so that there is nothing left to refuse."""
 NO_TARGET = {
     "ItemType-code-missing minCount", "Asset-isVariantOf-missing minCount", "StockPool-quantityTotal-missing minCount",
-    "KitTemplate-kitComponents-missing minCount", "RentAction class",
+    "KitTemplate-kitComponents-missing minCount", "RentAction class", "DemandSignal-quantityRequired-missing minCount",
 }  # fmt: skip
 """What takes away the very thing by which the shape finds its node."""
 ALIKE = [case for case in CASES if not case.alone and case.parameter in SAME_IN_PYTHON and case.constraint not in REWRITTEN | NO_TARGET]

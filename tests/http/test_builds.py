@@ -14,7 +14,7 @@ def asked(site: Site, **changes: object) -> str:
 
 
 def types(site: Site) -> list[str]:
-    return [one["type"] for one in site.get("/v1/events", query="types=buildRequest.*").json["events"]]
+    return [one["type"] for one in site.get("/v1/events", query="types=buildRequest.*").json["member"]]
 
 
 def test_a_build_request_is_an_order(either_site: Site) -> None:

@@ -57,7 +57,7 @@ def test_what_is_told_anew_supersedes_what_was_told_before(either_site: Site) ->
     assert answer.json["supersedes"]["identifier"] == "demand_1"
     assert either_site.get(f"{SIGNALS}/demand_1").json["status"] == "superseded"
     assert active(either_site) == ["demand_2"]
-    types = [one["type"] for one in either_site.get("/v1/events", query="types=demandSignal.*").json["events"]]
+    types = [one["type"] for one in either_site.get("/v1/events", query="types=demandSignal.*").json["member"]]
     assert types == ["demandSignal.created", "demandSignal.superseded", "demandSignal.created"]
 
 
@@ -106,13 +106,13 @@ def test_a_table_that_is_told_again_changes_nothing(either_site: Site) -> None:
     either_site.item_type()
     whole = table(*(row(f"e-{number}") for number in range(5)))
     assert told(either_site, whole, "text/csv").status_code == 201
-    events = len(either_site.get("/v1/events").json["events"])
+    events = len(either_site.get("/v1/events").json["member"])
     for _ in range(3):
         answer = told(either_site, whole, "text/csv")
         assert answer.status_code == 200
         assert {one["outcome"] for one in answer.json["report"]} == {"unchanged"}
     assert len(active(either_site)) == 5
-    assert len(either_site.get("/v1/events").json["events"]) == events
+    assert len(either_site.get("/v1/events").json["member"]) == events
 
 
 def test_a_table_with_a_wrong_row_is_refused_as_a_whole_and_every_wrong_row_is_named(site: Site) -> None:
@@ -144,8 +144,9 @@ def test_what_is_no_table_is_refused_with_the_place(site: Site, body: bytes, say
 
 def test_a_table_with_an_unknown_column_is_refused_with_the_nearest_known_one(site: Site) -> None:
     site.item_type()
-    found = problem(told(site, table(row("e-1"), header=HEADER.replace("location", "lokation")), "text/csv"), "unknown-term", 422)
-    assert "location" in found["detail"]
+    found = problem(told(site, table(row("e-1"), header=HEADER.replace("location", "lokation")), "text/csv"), "resources-refused", 422)
+    assert found["reports"][0]["type"].endswith("/problems/unknown-term")
+    assert "location" in found["reports"][0]["detail"]
 
 
 def test_the_table_of_the_collection_can_be_told_again(site: Site) -> None:
@@ -205,7 +206,7 @@ def test_delete_marks_a_signal_cancelled(either_site: Site) -> None:
         assert (answer.status_code, answer.content) == (204, b"")
     found = either_site.get(f"{SIGNALS}/demand_1").json
     assert (found["status"], active(either_site)) == ("cancelled", [])
-    assert [one["type"] for one in either_site.get("/v1/events", query="types=demandSignal.cancelled").json["events"]] == [
+    assert [one["type"] for one in either_site.get("/v1/events", query="types=demandSignal.cancelled").json["member"]] == [
         "demandSignal.cancelled"
     ]
     assert told(either_site, factories.demand_signal()).json["identifier"] == "demand_2"

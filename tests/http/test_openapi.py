@@ -80,9 +80,13 @@ def test_every_parameter_in_a_path_is_described(description: Description) -> Non
         assert in_path == {part.strip("{}") for part in template.split("/") if part.startswith("{")}, template
 
 
+ALSO = {"demandSignal": ("text/csv",)}
+"""Kind → the other media types in which it may be posted."""
+
+
 @every_kind
 def test_bodies_are_described_in_every_media_type(description: Description, kind: Kind) -> None:
-    bodies = {("POST", kind.path): READABLE, ("PATCH", f"{kind.path}/{{identifier}}"): PATCHABLE}
+    bodies = {("POST", kind.path): (*READABLE, *ALSO.get(kind.name, ())), ("PATCH", f"{kind.path}/{{identifier}}"): PATCHABLE}
     for place, media_types in bodies.items():
         assert set(description.operations[place]["requestBody"]["content"]) == set(media_types)
 
@@ -256,6 +260,8 @@ def _make_what_it_refers_to(site: Site, kind: Kind) -> None:
     """Item type 1, as examples call it."""
     if kind.frame.references:
         site.item_type("Referred-to", kind="fungible" if kind.name == "stockPool" else "serialized")
+    if vocab.DEMAND_SIGNAL in kind.frame.references:
+        site.made("/v1/planning/demand-signals", factories.demand_signal())
 
 
 def _references(value: Any) -> Iterator[str]:

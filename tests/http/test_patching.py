@@ -148,7 +148,8 @@ def test_an_event_tells_of_the_change(fleet: Site, kind: str) -> None:
     with fleet.parts.ledger.read() as uow:
         last = uow.outbox.of_subject(identifier)[-1].entry
     told = orjson.loads(last.body)
-    assert told["type"] == ("rentAction.updated" if kind == "rentAction" else f"catalog.{kind}.updated")
+    area = "catalog." if PLACES[kind][1] == "catalog_admin" else ""
+    assert told["type"] == f"{area}{kind}.updated"
     assert told["data"] == fleet.get(path).json
     assert told["meta"]["correlationId"] == "order-78"
 
