@@ -15,10 +15,12 @@ from ld_server.http.endpoints.reservations import STEPS
 from ld_server.http.errors import TITLES
 from ld_server.http.negotiation import COLLECTION_OFFERS, READ_OFFERS
 from ld_server.http.route import PUBLIC
+from ld_server.rdf import vocab
 from ld_server.rdf.published import data_directory
 from ld_server.rdf.shapes import Shapes
 from ld_server.resources import KINDS, POSTED
 from ld_server.resources.kind import Kind
+from tests import factories
 from tests.http.conftest import Site, problem
 from tests.http.described import Description
 
