@@ -4,6 +4,7 @@ import operator
 from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -40,6 +41,7 @@ TABLES = {
         tables.stock_pools,
         tables.kit_templates,
         tables.rent_actions,
+        tables.maintenance_logs,
         tables.attachments,
         tables.demand_signals,
         tables.build_requests,
@@ -80,7 +82,12 @@ def _among(column: Any, found: Select[Any], is_wanted: bool) -> ColumnElement[bo
     return among
 
 
-UNIQUE = {"item_types": ("code", "code"), "assets": ("asset_tag", "assetTag"), "kit_templates": ("code", "code")}
+UNIQUE = {
+    "item_types": ("code", "code"),
+    "assets": ("asset_tag", "assetTag"),
+    "kit_templates": ("code", "code"),
+    "maintenance_logs": ("corrects", "corrects"),
+}
 """The column of a table that may hold a value only once, and the key of the document in which people know it."""
 
 LARGEST_NUMBER = 2**63 - 1
@@ -223,6 +230,15 @@ class Index:
         query = select(index.c.identifier).where(index.c[column] == value).order_by(index.c.number).limit(1)
         found: str | None = self._connection.execute(query).scalar()
         return found
+
+    def plans_without_outcome(self, now: datetime, limit: int) -> list[Head]:
+        """Planned work whose time was over before `now`, of which nobody has said what came of it, the longest over first."""
+        logs, later = tables.maintenance_logs, tables.maintenance_logs.alias()
+        is_corrected = select(later.c.number).where(later.c.corrects == logs.c.identifier).exists()
+        query = select(*HEAD).join_from(logs, tables.documents, tables.documents.c.identifier == logs.c.identifier)
+        query = query.where(logs.c.planned_end <= now, logs.c.outcome.is_(None), ~is_corrected)
+        rows = self._connection.execute(query.order_by(logs.c.planned_end, logs.c.number).limit(limit))
+        return [Head(*row) for row in rows]
 
     def having(self, table: str, column: str, values: Sequence[Any], conditions: Sequence[Condition] = ()) -> set[Any]:
         """Those of these values that a resource has which meets every condition."""

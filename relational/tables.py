@@ -403,6 +403,31 @@ unavailabilities = Table(
 )
 """When a unit cannot be had whatever its status; without an end, from then on. `source` is the resource that says so, by its part."""
 
+maintenance_logs = Table(
+    "maintenance_logs",
+    schema,
+    Column("identifier", Text, ForeignKey("documents.identifier", name="maintenance_log_has_a_document"), nullable=False),
+    Column("number", BigInteger, nullable=False),
+    Column("asset", Text, ForeignKey("documents.identifier", name="maintenance_log_of_an_asset"), nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("outcome", Text),
+    Column("performed_by", Text, nullable=False),
+    Column("performed_at", Instant),
+    Column("planned_start", Instant),
+    Column("planned_end", Instant),
+    Column("corrects", Text, ForeignKey("documents.identifier", name="maintenance_log_corrects_another")),
+    *_findable(),
+    PrimaryKeyConstraint("identifier", name="maintenance_logs_are_indexed_once"),
+    UniqueConstraint("corrects", name="a_maintenance_log_is_corrected_once"),
+    CheckConstraint("planned_start < planned_end", name="planned_work_starts_before_it_ends"),
+    Index("maintenance_logs_by_number", "number"),
+    Index("maintenance_logs_by_asset", "asset", "number"),
+    Index("maintenance_logs_by_kind", "kind", "number"),
+    Index("maintenance_logs_by_performance", "performed_at", "number"),
+    Index("maintenance_logs_by_planned_end", "planned_end", "number"),
+    Index("maintenance_logs_by_update", "updated_at", "number"),
+)
+
 attachments = Table(
     "attachments",
     schema,

@@ -247,7 +247,21 @@ class DeleteAttachment:
     expected: Expected = None
 
 
-Creation = CreateItemType | CreateAsset | CreateStockPool | CreateKitTemplate | CreateReservation | CreateDemandSignal | CreateBuildRequest
+@dataclass(frozen=True, slots=True)
+class CreateMaintenanceLog:
+    document: Document
+
+
+Creation = (
+    CreateItemType
+    | CreateAsset
+    | CreateStockPool
+    | CreateKitTemplate
+    | CreateReservation
+    | CreateMaintenanceLog
+    | CreateDemandSignal
+    | CreateBuildRequest
+)
 Change = ChangeCatalogEntry | ChangeReservation | ChangeDemandSignal | CancelDemandSignal | ChangeBuildRequest
 ReservationStep = (
     SubmitReservation

@@ -46,6 +46,7 @@ EVENTS: Mapping[str, str] = {
     "buildRequest.failed": "A build request could not be carried out.",
     "buildRequest.fulfilled": "The units of a build request are there.",
     "maintenanceLog.created": "Work on a unit was recorded.",
+    "maintenance.overdue": "Work on a unit was planned, its time is over, and nobody has said what came of it.",
     "attachment.created": "A file was attached.",
     "webhook.disabled": "A webhook was disabled, because its receiver wants nothing any more or has failed for too long.",
     "webhook.test": "A test of a webhook was asked for; it goes to that webhook alone.",

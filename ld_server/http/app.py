@@ -22,6 +22,7 @@ from ld_server.http.endpoints.deliveries import Deliveries, Delivery, Sending
 from ld_server.http.endpoints.events import Event, Events
 from ld_server.http.endpoints.health import Live, Ready
 from ld_server.http.endpoints.looks import Looks
+from ld_server.http.endpoints.maintenance import AssetLog
 from ld_server.http.endpoints.planning import DemandSignal, DemandSignals
 from ld_server.http.endpoints.reservations import Allocations, ReservationStep
 from ld_server.http.endpoints.resources import Collection, Item
@@ -37,6 +38,7 @@ from ld_server.http.showing import pages_of
 from ld_server.resources import KINDS, PATCHED, POSTED
 from ld_server.resources.attachment import ATTACHMENT
 from ld_server.resources.demand_signal import DEMAND_SIGNAL
+from ld_server.resources.maintenance_log import MAINTENANCE_LOG
 from ld_server.services.attachments import download_link, thumbnail_link
 from ld_server.services.parts import Parts
 
@@ -104,6 +106,9 @@ ROUTES: tuple[Route, ...] = (
         for kind in PATCHED.values()
         if kind is not DEMAND_SIGNAL
     ),
+    Route(MAINTENANCE_LOG.path, partial(Collection, kind=MAINTENANCE_LOG), {"GET": ANY}),
+    Route(f"{MAINTENANCE_LOG.path}/{{identifier}}", partial(Item, kind=MAINTENANCE_LOG), {"GET": ANY}),
+    Route("/v1/assets/{identifier}/maintenance-logs", AssetLog, {"GET": ANY, "POST": Scope.TECHNICIAN}),
     Route(ATTACHMENT.path, partial(Attachments, kind=ATTACHMENT), {"GET": ANY, "POST": Scope.TECHNICIAN}),
     Route(f"{ATTACHMENT.path}/initiate", Initiation, {"POST": Scope.TECHNICIAN}),
     Route(f"{ATTACHMENT.path}/complete", Completion, {"POST": Scope.TECHNICIAN}),

@@ -7,6 +7,7 @@ problems from the table of errors. A row puts together manners: parameters and r
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from ld_server.domain import errors
@@ -29,6 +30,7 @@ from ld_server.http.endpoints.discovery import OPEN_TO_ALL
 from ld_server.http.endpoints.events import EVENT_OFFERS, EVENT_STREAM, LAST_EVENT_ID, Event, Events
 from ld_server.http.endpoints.health import Live, Ready
 from ld_server.http.endpoints.looks import MEDIA, Looks
+from ld_server.http.endpoints.maintenance import LOG_OF_ASSET, AssetLog
 from ld_server.http.endpoints.planning import TABLE, DemandSignal, DemandSignals
 from ld_server.http.endpoints.reservations import STEPS, Allocations, ReservationStep
 from ld_server.http.endpoints.resources import Collection, Item
@@ -47,10 +49,12 @@ from ld_server.http.preferences import VALIDATE
 from ld_server.http.route import PUBLIC, Route
 from ld_server.http.schemas import CONTEXT, Json, collection_of, many_of
 from ld_server.rdf.formats import FORMATS, JSON, JSON_LD, Format
+from ld_server.resources.asset import ASSET
 from ld_server.resources.attachment import ATTACHMENT
 from ld_server.resources.build_request import BUILD_REQUEST
 from ld_server.resources.demand_signal import DEMAND_SIGNAL
 from ld_server.resources.kind import Filter, Kind, boolean, instant
+from ld_server.resources.maintenance_log import MAINTENANCE_LOG
 from ld_server.resources.rent_action import RENT_ACTION
 from ld_server.services.demand import Arrival
 
@@ -752,6 +756,21 @@ def _sending(route: Route) -> Operation:
     return SENT_BY[route.bound["again"]].operation(route)
 
 
+# --- maintenance --------------------------------------------------------------------------------------------------------
+
+
+def _log_of_asset(route: Route) -> Operation:
+    listed = _listed(replace(route, endpoint=partial(Collection, kind=LOG_OF_ASSET)))
+    summary = "The maintenance log of a unit, page by page"
+    return replace(listed, name="listAssetMaintenanceLogs", summary=summary, manners=(_of(ASSET), *listed.manners))
+
+
+def _logged(route: Route) -> Operation:
+    created = _created(replace(route, endpoint=partial(Collection, kind=MAINTENANCE_LOG)))
+    summary = "Write into the maintenance log of a unit; the next action gives the unit another state"
+    return replace(created, name="createAssetMaintenanceLog", summary=summary, manners=(_of(ASSET), *created.manners))
+
+
 # --- attachments --------------------------------------------------------------------------------------------------------
 
 FILE = Manner((), (errors.ContentRefused, errors.TooLarge, errors.ShapeViolation, errors.UnknownReference))
@@ -933,6 +952,8 @@ DESCRIPTIONS: Mapping[tuple[Any, str], Describe] = {
     (Conflicts, "GET"): _conflicts,
     (Answers, "GET"): _answered,
     (FreeUnits, "GET"): _free_units,
+    (AssetLog, "GET"): _log_of_asset,
+    (AssetLog, "POST"): _logged,
     (Attachments, "GET"): _listed,
     (Attachments, "POST"): _attached,
     (Initiation, "POST"): _initiated,

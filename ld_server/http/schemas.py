@@ -239,7 +239,7 @@ class KindSchemas:
         names = [self._key(iri) for iri in self.kind.frame.types]
         several: Json = {"type": "array", "allOf": [{"contains": {"const": name}} for name in names]}
         if self.kind.frame.others:
-            one_of = [*names, *(self._key(iri) for iri in self.kind.frame.others)]
+            one_of = list(dict.fromkeys([*names, *(self._key(iri) for iri in self.kind.frame.others)]))
             return {"anyOf": [{"enum": one_of}, {"type": "array", "contains": {"enum": one_of}}]}
         return {"anyOf": [{"const": names[0]}, several]} if len(names) == 1 else several
 

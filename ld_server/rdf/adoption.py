@@ -355,7 +355,7 @@ def _fragments_of(root: str, draft: Draft) -> set[NamedNode]:
 def _settle_types(draft: Draft, frame: Frame) -> None:
     """A root without a class gets the kind's; a root of another class is refused."""
     found = {_iri(one) for one in draft.values(draft.root, vocab.TYPE)}
-    if found and not found & set(frame.types):
+    if found and not found & {*frame.types, *frame.others}:
         value = sorted(found)[0]
         message = f"@type must be {frame.types[0].rpartition('/')[2]}"
         raise ShapeViolation(message + ".", [Violation("/@type", vocab.TYPE, value, message)])
@@ -476,7 +476,8 @@ def _article(noun: str) -> str:
 
 def _refuse_unknown_class(triple: Triple, draft: Draft, frame: Frame, contexts: Contexts) -> None:
     iri = _iri(triple.object)
-    if triple.predicate != RDF_TYPE or not iri.startswith((vocab.SCHEMA, vocab.RSV)) or iri in frame.types or iri in _OWN_CLASSES:
+    own = _OWN_CLASSES.union(frame.types, frame.others)
+    if triple.predicate != RDF_TYPE or not iri.startswith((vocab.SCHEMA, vocab.RSV)) or iri in own:
         return
     if iri not in vocab.CLASSES:
         candidates = [contexts.key(one) for one in vocab.CLASSES]

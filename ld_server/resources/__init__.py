@@ -7,11 +7,13 @@ from ld_server.resources.demand_signal import DEMAND_SIGNAL
 from ld_server.resources.item_type import ITEM_TYPE
 from ld_server.resources.kind import Kind
 from ld_server.resources.kit_template import KIT_TEMPLATE
+from ld_server.resources.maintenance_log import MAINTENANCE_LOG
 from ld_server.resources.rent_action import RENT_ACTION
 from ld_server.resources.stock_pool import STOCK_POOL
 
 KINDS: dict[str, Kind] = {
-    kind.name: kind for kind in (ITEM_TYPE, ASSET, STOCK_POOL, KIT_TEMPLATE, RENT_ACTION, ATTACHMENT, DEMAND_SIGNAL, BUILD_REQUEST)
+    kind.name: kind
+    for kind in (ITEM_TYPE, ASSET, STOCK_POOL, KIT_TEMPLATE, RENT_ACTION, MAINTENANCE_LOG, ATTACHMENT, DEMAND_SIGNAL, BUILD_REQUEST)
 }
 
 POSTED: dict[str, Kind] = {name: kind for name, kind in KINDS.items() if kind.is_posted}

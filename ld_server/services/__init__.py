@@ -5,7 +5,7 @@ from typing import Any
 
 from ld_server.domain import commands
 from ld_server.domain.commands import Command, CreateMany
-from ld_server.services import allocating, attachments, builds, catalog, changes, custody, demand, many, reservations
+from ld_server.services import allocating, attachments, builds, catalog, changes, custody, demand, maintenance, many, reservations
 from ld_server.services.occasion import Occasion
 from relational.documents import Head
 from relational.unit_of_work import UnitOfWork
@@ -33,6 +33,7 @@ HANDLERS: Mapping[type[Command], Callable[[UnitOfWork, Any, Occasion], Head]] = 
     commands.AllocateUnits: allocating.allocate,
     commands.ReleaseAllocations: allocating.release,
     commands.SwapAllocation: allocating.swap,
+    commands.CreateMaintenanceLog: maintenance.record,
     commands.AddAttachment: attachments.add,
     commands.DeleteAttachment: attachments.delete,
 }

@@ -42,10 +42,32 @@ def _put_unavailabilities(uow: UnitOfWork, document: Document) -> None:
     uow.index.put_unavailabilities(document["identifier"], periods)
 
 
+def _put_plan(uow: UnitOfWork, document: Document) -> None:
+    """Planned work keeps its unit from everybody while it lasts."""
+    head = uow.documents.head(document["object"]["identifier"])
+    item_type = orjson.loads(head.body)["isVariantOf"]["identifier"] if head else None
+    row = {
+        "part": "plan",
+        "asset": document["object"]["identifier"],
+        "item_type": item_type,
+        "unavailable_from": instant(document["plannedStart"]),
+        "unavailable_to": instant(document["plannedEnd"]),
+        "reason": document["summary"],
+    }
+    uow.index.put_unavailabilities(document["identifier"], [row])
+
+
+def _withdraw_plan(uow: UnitOfWork, document: Document) -> None:
+    """What is corrected was not planned; the entries are written in the order of their numbers, also when all are written anew."""
+    uow.index.put_unavailabilities(document["corrects"]["identifier"], [])
+
+
 _PARTS: Mapping[str, Callable[[UnitOfWork, Document], None]] = {
     "lineItems": _put_lines,
     "kitComponents": _put_components,
     "unavailable": _put_unavailabilities,
+    "plannedStart": _put_plan,
+    "corrects": _withdraw_plan,
 }
 """Key of a document whose values have rows of their own → what writes them."""
 

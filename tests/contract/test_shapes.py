@@ -36,6 +36,7 @@ ROOTS = {
     "StockPool": f"{BASE}/v1/catalog/stock-pools/new-1",
     "KitTemplate": f"{BASE}/v1/catalog/kit-templates/new-1",
     "RentAction": f"{BASE}/v1/rent-actions/new-1",
+    "MaintenanceLog": f"{BASE}/v1/maintenance-logs/log_8",
     "Attachment": f"{BASE}/v1/attachments/att_6",
     "DemandSignal": f"{BASE}/v1/planning/demand-signals/new-1",
     "BuildRequest": f"{BASE}/v1/planning/build-requests/new-1",
@@ -292,6 +293,35 @@ def reservation() -> Things:
     }
 
 
+def maintenance_log() -> Things:
+    """An entry of a maintenance log with everything that one can have."""
+    return {
+        "": {
+            "rdf:type": "rsv:MaintenanceLog, rsv:RepairAction",
+            "schema:identifier": '"log_8"',
+            "rsv:kind": "rsv:repair",
+            "rsv:summary": '"Replaced the lens"',
+            "rsv:performedAt": time("2026-11-20T09:00:00Z"),
+            "rsv:performedBy": '"mika@workshop.example"',
+            "rsv:details": '"The old one\\nhad a crack."',
+            "rsv:outcome": '"pass"',
+            "rsv:nextAction": '"return_to_pool"',
+            "rsv:plannedStart": time("2026-11-20T08:00:00Z"),
+            "rsv:plannedEnd": time("2026-11-20T10:00:00Z"),
+            "schema:object": "<asset_12>",
+            "schema:agent": "<#agent>",
+            "schema:startTime": time("2026-11-20T08:00:00Z"),
+            "schema:endTime": time("2026-11-20T09:00:00Z"),
+            "rsv:corrects": "<log_7>",
+            "rsv:schemaOrg": '"{\\"name\\":\\"x\\"}"^^rdf:JSON',
+            "rsv:metadata": '"[1,2]"^^rdf:JSON',
+            "rsv:createdBy": '"technician"',
+            "schema:dateCreated": time("2026-11-01T08:00:00Z"),
+            "schema:dateModified": time("2026-11-01T08:00:00Z"),
+        }
+    }
+
+
 def attachment() -> Things:
     """An attachment with everything that one can have."""
     return {
@@ -331,6 +361,7 @@ WHOLE = {
     "StockPool": stock_pool,
     "KitTemplate": kit_template,
     "RentAction": reservation,
+    "MaintenanceLog": maintenance_log,
     "Attachment": attachment,
     "DemandSignal": demand_signal,
     "BuildRequest": build_request,
@@ -354,6 +385,7 @@ REQUIRED = {
         "itemType_7": ("rdf:type", "schema:identifier"),
         "kit_2": ("rdf:type", "schema:identifier"),
     },
+    "MaintenanceLog": {"": ("rdf:type", "rsv:kind", "rsv:summary")},
     "Attachment": {
         "": ("rdf:type", "rsv:ownerKind", "rsv:ownerId", "rsv:fileName", "schema:encodingFormat", "schema:contentSize"),
     },
@@ -856,6 +888,33 @@ CASES = [
     *word("Allocation", "#alloc_9", "rsv:condition", "condition", "rsv:good, rsv:lost", "good, damaged, lost"),
     *free_text("Allocation", "#alloc_9", "rsv:notes", "notes"),
     *json_value("Allocation", "#alloc_9"),
+    # maintenance logs
+    Case("MaintenanceLog class", "", "rdf:type", "schema:Thing", "must be a MaintenanceLog", at=("", "")),
+    *identifier("MaintenanceLog", "", "log_8"),
+    missing("MaintenanceLog", "", "rsv:kind", "kind"),
+    *word("MaintenanceLog", "", "rsv:kind", "kind", "rsv:repair, rsv:clean", "inspection, repair, update, clean, refurb, qa, other"),
+    missing("MaintenanceLog", "", "rsv:summary", "summary"),
+    *one_line("MaintenanceLog", "", "rsv:summary", "summary"),
+    *a_time("MaintenanceLog", "", "rsv:performedAt", "performedAt"),
+    *one_line("MaintenanceLog", "", "rsv:performedBy", "performedBy"),
+    *free_text("MaintenanceLog", "", "rsv:details", "details"),
+    *text_like("MaintenanceLog", "rsv:outcome", "outcome", "fine", "outcome must be one of pass, fail, n_a"),
+    *text_like("MaintenanceLog", "rsv:nextAction", "nextAction", "explode", "nextAction must be one of return_to_pool"),
+    *a_time("MaintenanceLog", "", "rsv:plannedStart", "plannedStart"),
+    *a_time("MaintenanceLog", "", "rsv:plannedEnd", "plannedEnd"),
+    Case("MaintenanceLog-object maxCount", "", "schema:object", "<asset_12>, <asset_13>", "object must be one asset"),
+    Case("MaintenanceLog-object nodeKind", "", "schema:object", '"asset_12"', "object must be one asset"),
+    Case("MaintenanceLog-corrects maxCount", "", "rsv:corrects", "<log_6>, <log_7>", "corrects must be one entry"),
+    Case("MaintenanceLog-corrects nodeKind", "", "rsv:corrects", '"log_7"', "corrects must be one entry"),
+    Case("MaintenanceLog-agent maxCount", "", "schema:agent", "<#agent>, <#other>", "agent must be one Person"),
+    *a_time("MaintenanceLog", "", "schema:startTime", "startTime"),
+    *a_time("MaintenanceLog", "", "schema:endTime", "endTime"),
+    Case("MaintenanceLog-schemaOrg maxCount", "", "rsv:schemaOrg", '"1"^^rdf:JSON, "2"^^rdf:JSON', "schemaOrg must be one JSON value"),
+    Case("MaintenanceLog-schemaOrg datatype", "", "rsv:schemaOrg", '"{"^^rdf:JSON', "schemaOrg must be one JSON value"),
+    *json_value("MaintenanceLog", ""),
+    *a_time("MaintenanceLog", "", "schema:dateCreated", "createdAt"),
+    *a_time("MaintenanceLog", "", "schema:dateModified", "updatedAt"),
+    *one_line("MaintenanceLog", "", "rsv:createdBy", "createdBy"),
     # attachments
     Case("Attachment or", "", "rdf:type", "schema:Thing", "must be an ImageObject", at=("", "")),
     *identifier("Attachment", "", "att_6"),
@@ -966,6 +1025,7 @@ FILES = {
     "StockPool": "stock-pool.ttl",
     "KitTemplate": "kit-template.ttl",
     "RentAction": "rent-action.ttl",
+    "MaintenanceLog": "maintenance-log.ttl",
     "Attachment": "attachment.ttl",
     "DemandSignal": "demand-signal.ttl",
     "BuildRequest": "build-request.ttl",

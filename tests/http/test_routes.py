@@ -15,6 +15,7 @@ STEP_SCOPES = {"submit": Scope.PLANNER, "approve": Scope.APPROVER, "reject": Sco
 CREATE_SCOPES = dict.fromkeys(("itemType", "asset", "stockPool", "kitTemplate"), Scope.CATALOG_ADMIN) | {
     **dict.fromkeys(("rentAction", "demandSignal", "buildRequest"), Scope.PLANNER),
     "attachment": Scope.TECHNICIAN,
+    "maintenanceLog": Scope.TECHNICIAN,
 }
 MARKED = {"demandSignal": {"DELETE": Scope.PLANNER}}
 """What DELETE marks, and leaves where it is."""
@@ -40,6 +41,7 @@ def test_scopes_are_those_of_the_contract() -> None:
         assert needs[f"{kind.path}/{{identifier}}/revisions/{{number}}"] == {"GET": ANY}
     for step, scope in STEP_SCOPES.items():
         assert needs[f"/v1/rent-actions/{{identifier}}/{step}"] == {"POST": scope}
+    assert needs["/v1/assets/{identifier}/maintenance-logs"] == {"GET": ANY, "POST": Scope.TECHNICIAN}
     for step in ("initiate", "complete"):
         assert needs[f"/v1/attachments/{step}"] == {"POST": Scope.TECHNICIAN}
     assert needs["/v1/sparql"] == {"GET": Scope.ANALYST, "POST": Scope.ANALYST}

@@ -14,7 +14,7 @@ SEED = [
 ]  # fmt: skip
 CONTRACT = ["rentAction.submitted", "rentAction.checkedOut", "rentAction.returned", "rentAction.fulfilled", "rentAction.atRisk"]
 OURS = [
-    "webhook.disabled", "webhook.test", "attachment.deleted",
+    "webhook.disabled", "webhook.test", "attachment.deleted", "maintenance.overdue",
     "demandSignal.created", "demandSignal.updated", "demandSignal.superseded", "demandSignal.cancelled",
     "buildRequest.updated", "buildRequest.accepted", "buildRequest.rejected", "buildRequest.cancelled",
 ]  # fmt: skip

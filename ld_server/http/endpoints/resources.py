@@ -34,10 +34,11 @@ class Collection:
 
     accept_post = READABLE
 
-    def __init__(self, parts: Parts, kind: Kind) -> None:
+    def __init__(self, parts: Parts, kind: Kind, iri: str = "") -> None:
+        """`iri`: where the collection is found, when it is not the one of all resources of the kind."""
         self.kind = kind
         self._parts = parts
-        self._iri = parts.naming.collection(kind.prefix)
+        self._iri = iri or parts.naming.collection(kind.prefix)
         self._known = (*kind.filters, SORT, *PAGE_PARAMETERS)
         self._links = links.of_collection(parts.settings.base_iri)
         self._links_of_each = links.of_resource(kind, parts.settings.base_iri)
@@ -51,10 +52,7 @@ class Collection:
         show_page(req, resp, page, bodies, self.kind, self._parts, partial(self._whole, parameters))
 
     def _page(self, parameters: Mapping[str, str]) -> tuple[CollectionPage, list[str]]:
-        page, wanted = (
-            sorted_page_of(parameters, self.kind),
-            [*self.kind.always, *conditions(parameters, self.kind.filters, self._parts.now())],
-        )
+        page, wanted = sorted_page_of(parameters, self.kind), self._wanted(parameters)
         with self._parts.ledger.read() as uow:
             found = uow.index.page(self.kind.table, wanted, page.after, page.limit + 1, page.order, page.values)
             total = self._total(uow, wanted, len(found), page)
@@ -78,10 +76,7 @@ class Collection:
         One short transaction says which revisions these are, and others read them, some at a time, since they stay as they are:
         none is open while the client takes its time.
         """
-        page, wanted = (
-            sorted_page_of(parameters, self.kind),
-            [*self.kind.always, *conditions(parameters, self.kind.filters, self._parts.now())],
-        )
+        page, wanted = sorted_page_of(parameters, self.kind), self._wanted(parameters)
         with self._parts.ledger.read() as uow:
             states = uow.index.states(self.kind.table, wanted, page.after, page.order, page.values)
         for start in range(0, len(states), 2 * LARGEST_LIMIT):

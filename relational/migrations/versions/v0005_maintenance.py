@@ -1,4 +1,4 @@
-"""Attachments, and those that were announced and have not been uploaded."""
+"""Maintenance logs; attachments, and those that were announced and have not been uploaded."""
 
 from typing import Any
 
@@ -14,6 +14,7 @@ NUMBERED = ("attachment", "maintenancelog")
 
 
 def upgrade() -> None:
+    _logs()
     _attachments()
     _drafts()
     if op.get_bind().dialect.name == "postgresql":
@@ -28,6 +29,35 @@ def _findable() -> tuple[sa.Column[Any], ...]:
         sa.Column("created_at", INSTANT, server_default=epoch, nullable=False),
         sa.Column("updated_at", INSTANT, server_default=epoch, nullable=False),
     )
+
+
+def _logs() -> None:
+    op.create_table(
+        "maintenance_logs",
+        sa.Column("identifier", sa.Text(), nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=False),
+        sa.Column("asset", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("outcome", sa.Text()),
+        sa.Column("performed_by", sa.Text(), nullable=False),
+        sa.Column("performed_at", INSTANT),
+        sa.Column("planned_start", INSTANT),
+        sa.Column("planned_end", INSTANT),
+        sa.Column("corrects", sa.Text()),
+        *_findable(),
+        sa.CheckConstraint("planned_start < planned_end", name="planned_work_starts_before_it_ends"),
+        sa.ForeignKeyConstraint(["identifier"], ["documents.identifier"], name="maintenance_log_has_a_document"),
+        sa.ForeignKeyConstraint(["asset"], ["documents.identifier"], name="maintenance_log_of_an_asset"),
+        sa.ForeignKeyConstraint(["corrects"], ["documents.identifier"], name="maintenance_log_corrects_another"),
+        sa.PrimaryKeyConstraint("identifier", name="maintenance_logs_are_indexed_once"),
+        sa.UniqueConstraint("corrects", name="a_maintenance_log_is_corrected_once"),
+    )
+    op.create_index("maintenance_logs_by_asset", "maintenance_logs", ["asset", "number"])
+    op.create_index("maintenance_logs_by_kind", "maintenance_logs", ["kind", "number"])
+    op.create_index("maintenance_logs_by_number", "maintenance_logs", ["number"])
+    op.create_index("maintenance_logs_by_performance", "maintenance_logs", ["performed_at", "number"])
+    op.create_index("maintenance_logs_by_planned_end", "maintenance_logs", ["planned_end", "number"])
+    op.create_index("maintenance_logs_by_update", "maintenance_logs", ["updated_at", "number"])
 
 
 def _attachments() -> None:

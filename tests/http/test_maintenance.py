@@ -1,0 +1,335 @@
+"""The maintenance log of a unit over HTTP: what is written into it, what becomes of the unit, and who is told."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import pytest
+from falcon import testing
+
+from ld_server.http.execution import new_event_id
+from ld_server.rdf.representation import triples_of
+from ld_server.services import index, maintenance
+from ld_server.services.occasion import Occasion
+from tests.http.conftest import ASSETS, BASE, RESERVATIONS, Site, problem
+
+LOGS = "/v1/maintenance-logs"
+DONE = {"kind": "repair", "summary": "Replaced the lens", "performedAt": "2026-11-20T09:00:00Z", "outcome": "pass"}
+PLANNED = {
+    "kind": "inspection",
+    "summary": "Yearly inspection",
+    "plannedStart": "2027-03-01T08:00:00Z",
+    "plannedEnd": "2027-03-01T18:00:00Z",
+}
+
+
+@dataclass
+class Workshop:
+    """A site with one unit, and what a technician does."""
+
+    site: Site
+    asset: str = "asset_1"
+
+    def log(self, body: Any = None, **more: Any) -> testing.Result:
+        changes = {name: more.pop(name) for name in list(more) if name not in ("key", "query", "Content_Type", "Accept", "Idempotency_Key")}
+        whole = body if isinstance(body, bytes) else {**(DONE if body is None else body), **changes}
+        return self.site.post(f"/v1/assets/{self.asset}/maintenance-logs", whole, **{"key": "technician", **more})
+
+    def logged(self, body: Any = None, **changes: Any) -> dict[str, Any]:
+        answer = self.log(body, **changes)
+        assert answer.status_code == 201, answer.text
+        found: dict[str, Any] = answer.json
+        return found
+
+    def status(self) -> str:
+        return str(self.site.get(f"{ASSETS}/{self.asset}").json["status"])
+
+    def events(self) -> list[tuple[str, str]]:
+        with self.site.parts.ledger.read() as uow:
+            return [(one.entry.type, one.entry.subject_id) for one in uow.outbox.after(0, 1000)]
+
+    def scan(self, at: str) -> int:
+        parts = self.site.parts
+        occasion = Occasion(datetime.fromisoformat(at), "clock", "scan-1", "default", parts.naming, parts.contexts.reference, new_event_id)
+        with parts.ledger.write() as uow:
+            return maintenance.overdue_scan(uow, occasion)
+
+
+@pytest.fixture
+def workshop(site: Site) -> Workshop:
+    return Workshop(site, site.asset(site.item_type(), assetTag="TN-001"))
+
+
+@pytest.fixture
+def either_workshop(either_site: Site) -> Workshop:
+    return Workshop(either_site, either_site.asset(either_site.item_type(), assetTag="TN-001"))
+
+
+# --- entries ----------------------------------------------------------------------------------------------------------
+
+
+def test_work_is_written_down_and_read_again(either_workshop: Workshop) -> None:
+    answer = either_workshop.log(details="The old one had a crack.", metadata={"hours": 2})
+    found = answer.json
+    assert answer.status_code == 201, answer.text
+    assert answer.headers["location"] == found["@id"] == f"{BASE}{LOGS}/log_1"
+    assert sorted(found["@type"]) == ["MaintenanceLog", "RepairAction"]
+    assert found["object"] == {
+        "@id": f"{BASE}{ASSETS}/asset_1",
+        "@type": "IndividualProduct",
+        "identifier": "asset_1",
+        "name": "TN-001",
+    }
+    assert (found["performedBy"], found["agent"]["identifier"], found["createdBy"]) == ("technician",) * 3
+    assert found["actionStatus"] == "CompletedActionStatus"
+    assert either_workshop.site.get(f"{LOGS}/log_1", key="reader").json == found
+    assert ("maintenanceLog.created", "log_1") in either_workshop.events()
+
+
+CLASSES = {
+    "repair": "RepairAction", "refurb": "RepairAction", "update": "UpdateAction", "inspection": "CheckAction", "qa": "CheckAction",
+    "clean": "Action", "other": "Action",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", CLASSES)
+def test_the_class_follows_from_the_kind(workshop: Workshop, kind: str) -> None:
+    assert sorted(workshop.logged(kind=kind)["@type"]) == sorted(["MaintenanceLog", CLASSES[kind]])
+
+
+def test_failed_work_has_failed(workshop: Workshop) -> None:
+    assert workshop.logged(outcome="fail")["actionStatus"] == "FailedActionStatus"
+    assert workshop.logged(outcome="n_a")["actionStatus"] == "CompletedActionStatus"
+
+
+def test_an_entry_may_come_in_any_syntax(workshop: Workshop) -> None:
+    body = (
+        "@prefix rsv: <https://w3id.org/ld-reservations#> . @prefix xsd: <http://www.w3.org/2001/XMLSchema#> ."
+        '<> a rsv:MaintenanceLog ; rsv:kind rsv:clean ; rsv:summary "Washed" ; rsv:performedAt "2026-11-20T09:00:00Z"^^xsd:dateTime .'
+    )
+    found = workshop.log(body.encode(), Content_Type="text/turtle").json
+    assert (found["kind"], found["object"]["identifier"]) == ("clean", "asset_1")
+    turtle = workshop.site.get(f"{LOGS}/log_1", Accept="text/turtle")
+    assert turtle.status_code == 200 and "MaintenanceLog" in turtle.text
+
+
+def test_what_is_stored_has_the_shape_that_is_published(workshop: Workshop) -> None:
+    workshop.logged(nextAction="hold", schemaOrg={"@type": "RepairAction", "instrument": {"@type": "Thing", "name": "Screwdriver"}})
+    workshop.logged(PLANNED)
+    parts = workshop.site.parts
+    with parts.ledger.read() as uow:
+        for head in uow.documents.each("maintenanceLog"):
+            shape = "https://w3id.org/ld-reservations/shapes#MaintenanceLog"
+            parts.validator.check(triples_of(head.body, parts.contexts), parts.naming.iri(head.identifier), shape)
+
+
+WRONG = {
+    "no kind": ({"kind": None}, "shape-violation", "/kind"),
+    "unknown kind": ({"kind": "magic"}, "shape-violation", "/kind"),
+    "no summary": ({"summary": None}, "shape-violation", "/summary"),
+    "long summary": ({"summary": "x" * 192}, "shape-violation", "/summary"),
+    "no time": ({"performedAt": None}, "shape-violation", "/performedAt"),
+    "time without a zone": ({"performedAt": "2026-11-20T09:00:00"}, "shape-violation", "/performedAt"),
+    "unknown outcome": ({"outcome": "fine"}, "shape-violation", "/outcome"),
+    "unknown next action": ({"nextAction": "explode"}, "shape-violation", "/nextAction"),
+    "half a plan": ({"plannedStart": "2027-01-01T08:00:00Z"}, "shape-violation", "/plannedEnd"),
+    "plan that ends before it starts": (
+        {"plannedStart": "2027-01-02T08:00:00Z", "plannedEnd": "2027-01-01T08:00:00Z"}, "shape-violation", "/plannedEnd",
+    ),
+    "another unit": ({"assetId": "asset_2"}, "shape-violation", "/assetId"),
+    "another class": ({"@type": "CheckAction"}, "shape-violation", "/@type"),
+    "typo": ({"sumary": "x"}, "unknown-term", None),
+    "correction of nothing": ({"corrects": "log_9"}, "unknown-reference", None),
+    "schemaOrg with a typo": ({"schemaOrg": {"@type": "RepairAction", "instrumnt": "x"}}, "unknown-term", None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_what_is_wrong_with_an_entry_is_told(workshop: Workshop, case: str) -> None:
+    changes, slug, pointer = WRONG[case]
+    workshop.site.asset("itemType_1", serialNumber="2")
+    before = workshop.site.written()
+    found = problem(workshop.log({key: value for key, value in {**DONE, **changes}.items() if value is not None}), slug, 422)
+    if pointer:
+        assert pointer in [one["pointer"] for one in found["violations"]], found
+    assert workshop.site.written() == before
+
+
+def test_only_technicians_write_and_everybody_reads(workshop: Workshop) -> None:
+    for key in ("planner", "catalog_admin", "reader"):
+        problem(workshop.log(key=key), "forbidden", 403)
+    workshop.logged()
+    assert workshop.site.get(f"/v1/assets/{workshop.asset}/maintenance-logs", key="reader").json["totalItems"] == 1
+    problem(workshop.site.get("/v1/assets/asset_99/maintenance-logs"), "not-found", 404)
+    problem(workshop.site.post("/v1/assets/asset_99/maintenance-logs", DONE), "not-found", 404)
+
+
+def test_entries_are_never_changed(workshop: Workshop) -> None:
+    workshop.logged()
+    for method in ("PATCH", "DELETE", "PUT"):
+        problem(workshop.site.ask(method, f"{LOGS}/log_1", body={"summary": "x"}), "method-not-allowed", 405)
+    problem(workshop.site.post(LOGS, DONE), "method-not-allowed", 405)
+
+
+def test_a_request_can_be_repeated_and_tried(workshop: Workshop) -> None:
+    first, again = workshop.log(Idempotency_Key="k1"), workshop.log(Idempotency_Key="k1")
+    assert first.json == again.json and again.headers["idempotency-replayed"] == "true"
+    before = workshop.site.written()
+    assert workshop.log(nextAction="retire", query="validate=only").status_code == 200
+    assert workshop.site.written() == before and workshop.status() == "available"
+
+
+# --- schema.org -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("context", [{"@context": "https://schema.org"}, {}], ids=["with its context", "without"])
+def test_an_action_of_schema_org_is_merged_into_the_entry(workshop: Workshop, context: dict[str, str]) -> None:
+    action = {
+        **context,
+        "@type": "RepairAction",
+        "agent": {"@type": "Organization", "identifier": "lens-doctor", "name": "Lens Doctor"},
+        "object": {"@type": "IndividualProduct", "identifier": "asset_1"},
+        "startTime": "2026-11-20T08:00:00Z",
+        "instrument": {"@type": "Product", "name": "Torque wrench"},
+    }
+    found = workshop.logged(schemaOrg=action)
+    assert found["schemaOrg"] == action
+    assert sorted(found["@type"]) == ["MaintenanceLog", "RepairAction"]
+    assert (found["agent"]["name"], found["performedBy"]) == ("Lens Doctor", "lens-doctor")
+    assert found["instrument"]["name"] == "Torque wrench" and found["startTime"] == "2026-11-20T08:00:00Z"
+    assert found["object"]["identifier"] == "asset_1"
+
+
+# --- what becomes of the unit -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("next_action", "status"), [("hold", "hold"), ("send_refurb", "maintenance"), ("retire", "retired"), ("return_to_pool", "available")]
+)
+def test_the_next_action_gives_the_unit_its_state(either_workshop: Workshop, next_action: str, status: str) -> None:
+    workshop = either_workshop
+    if next_action == "return_to_pool":
+        workshop.logged(nextAction="hold")
+    events = len(workshop.events())
+    workshop.logged(nextAction=next_action)
+    assert workshop.status() == status
+    assert ("catalog.asset.updated", "asset_1") in workshop.events()[events:]
+
+
+def test_a_next_action_that_changes_nothing_tells_nothing(workshop: Workshop) -> None:
+    workshop.logged(nextAction="return_to_pool")
+    assert ("catalog.asset.updated", "asset_1") not in workshop.events()
+
+
+def test_reservations_that_are_endangered_are_told(either_workshop: Workshop) -> None:
+    workshop, site = either_workshop, either_workshop.site
+    site.reservation("itemType_1")
+    assert site.post(f"{RESERVATIONS}/ra_1/approve").status_code == 200
+    found = workshop.logged(outcome="fail", nextAction="hold")
+    assert [one["identifier"] for one in found["endangers"]] == ["ra_1"]
+    assert ("rentAction.atRisk", "ra_1") in workshop.events()
+    assert [one["identifier"] for one in site.get(RESERVATIONS, query="atRisk=true").json["member"]] == ["ra_1"]
+
+
+def test_an_entry_that_is_refused_leaves_the_unit_alone(workshop: Workshop) -> None:
+    problem(workshop.log(nextAction="hold", corrects="log_9"), "unknown-reference", 422)
+    assert workshop.status() == "available"
+
+
+# --- corrections ------------------------------------------------------------------------------------------------------
+
+
+def test_a_correction_is_another_entry(either_workshop: Workshop) -> None:
+    workshop = either_workshop
+    workshop.logged()
+    found = workshop.logged(summary="Replaced the filter, not the lens", corrects="log_1")
+    assert found["corrects"]["identifier"] == "log_1" and found["corrects"]["name"] == "Replaced the lens"
+    assert workshop.site.get(f"{LOGS}/log_1").json["summary"] == "Replaced the lens"
+    problem(workshop.log(corrects="log_1"), "duplicate", 409)
+    other = Workshop(workshop.site, workshop.site.asset("itemType_1", serialNumber="2"))
+    problem(other.log(corrects="log_2"), "shape-violation", 422)
+
+
+# --- plans ------------------------------------------------------------------------------------------------------------
+
+
+def is_available(workshop: Workshop) -> bool:
+    query = "assetId=asset_1&startTime=2027-03-01T09:00:00Z&endTime=2027-03-01T10:00:00Z"
+    return bool(workshop.site.get("/v1/availability/asset", query=query).json["isAvailable"])
+
+
+def test_planned_work_keeps_the_unit_from_everybody(either_workshop: Workshop) -> None:
+    workshop, site = either_workshop, either_workshop.site
+    assert is_available(workshop)
+    found = workshop.logged(PLANNED)
+    assert found["actionStatus"] == "PotentialActionStatus" and not is_available(workshop)
+    site.reservation("itemType_1")
+    problem(site.post(f"{RESERVATIONS}/ra_1/approve"), "insufficient-availability", 409)
+    index.rebuild(site.parts.ledger)
+    assert not is_available(workshop)
+    workshop.logged(corrects="log_1", performedAt="2026-11-22T09:00:00Z")
+    assert is_available(workshop)
+    index.rebuild(site.parts.ledger)
+    assert is_available(workshop)
+    assert site.post(f"{RESERVATIONS}/ra_1/approve").status_code == 200
+
+
+def test_planned_work_endangers_what_was_promised(workshop: Workshop) -> None:
+    workshop.site.reservation("itemType_1")
+    assert workshop.site.post(f"{RESERVATIONS}/ra_1/approve").status_code == 200
+    workshop.logged(PLANNED)
+    assert ("rentAction.atRisk", "ra_1") in workshop.events()
+
+
+def test_a_plan_whose_time_is_over_is_told_of_once(either_workshop: Workshop) -> None:
+    workshop = either_workshop
+    workshop.logged(PLANNED)
+    workshop.logged({**PLANNED, "performedAt": "2027-03-01T17:00:00Z", "outcome": "pass"})
+    assert workshop.scan("2027-03-01T17:59:59+00:00") == 0
+    for _ in range(2):
+        assert workshop.scan("2027-03-01T18:00:00+00:00") == 1
+    assert [one for one in workshop.events() if one[0] == "maintenance.overdue"] == [("maintenance.overdue", "log_1")]
+    workshop.logged(corrects="log_1")
+    assert workshop.scan("2027-03-02T18:00:00+00:00") == 0
+
+
+# --- lists ------------------------------------------------------------------------------------------------------------
+
+
+def test_entries_are_found_by_what_is_asked_for(either_workshop: Workshop) -> None:
+    workshop = either_workshop
+    other = Workshop(workshop.site, workshop.site.asset("itemType_1", serialNumber="2"))
+    workshop.logged(performedBy="mika")
+    workshop.logged(kind="clean", summary="Washed", outcome="n_a", performedAt="2026-11-21T09:00:00Z")
+    other.logged(outcome="fail", performedBy="mika", performedAt="2026-11-22T09:00:00Z")
+    for query, expected in {
+        "": ["log_1", "log_2", "log_3"],
+        "assetId=asset_1": ["log_1", "log_2"],
+        "kind=repair": ["log_1", "log_3"],
+        "outcome=fail": ["log_3"],
+        "performedBy=mika&kind=repair": ["log_1", "log_3"],
+        "from=2026-11-21T00:00:00Z": ["log_2", "log_3"],
+        "to=2026-11-21T09:00:00Z": ["log_1", "log_2"],
+        "q=WASH": ["log_2"],
+        "sort=-performedAt": ["log_3", "log_2", "log_1"],
+    }.items():
+        assert [one["identifier"] for one in workshop.site.get(LOGS, query=query).json["member"]] == expected, query
+    path = "/v1/assets/asset_1/maintenance-logs"
+    page = workshop.site.get(path, query="limit=1").json
+    assert page["@id"] == BASE + path and [one["identifier"] for one in page["member"]] == ["log_1"]
+    following = workshop.site.get(path, query=page["view"]["next"].partition("?")[2]).json
+    assert [one["identifier"] for one in following["member"]] == ["log_2"]
+    assert [one["identifier"] for one in workshop.site.get(path, query="outcome=n_a").json["member"]] == ["log_2"]
+    problem(workshop.site.get(path, query="kind=magic"), "invalid-parameter", 400)
+
+
+def test_photos_belong_to_an_entry(workshop: Workshop) -> None:
+    workshop.logged()
+    said = {"ownerKind": "maintenance_log", "ownerId": "log_1", "fileName": "a.txt", "contentType": "text/plain", "byteSize": 3}
+    assert workshop.site.post("/v1/attachments/initiate", said, key="technician").status_code == 201
+
+
+def test_the_page_of_a_unit_leads_to_its_log(workshop: Workshop) -> None:
+    workshop.logged()
+    assert f"{LOGS}?assetId=asset_1" in workshop.site.get(f"{ASSETS}/asset_1", Accept="text/html").text
+    assert workshop.site.get("/v1/assets/asset_1/maintenance-logs", Accept="text/html").status_code == 200
