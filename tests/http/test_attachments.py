@@ -1,7 +1,9 @@
 """Attachments over HTTP: announced, uploaded, completed, read, listed, deleted, and refused."""
 
 import hashlib
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -628,3 +630,50 @@ def test_the_application_can_be_made_twice_over_the_same_data(desk: Desk) -> Non
     parts = urlsplit(link)
     assert client.simulate_get(parts.path, query_string=parts.query).status_code == 200
     other.close()
+
+
+# --- at the same time, and after a crash ------------------------------------------------------------------------------
+
+
+def test_a_completion_that_died_half_way_can_be_repeated(desk: Desk) -> None:
+    """The file was moved, and the transaction never began."""
+    draft = desk.initiated()
+    desk.uploaded(draft)
+    with desk.site.parts.ledger.read() as uow:
+        found = uow.attachment_drafts.find(1)
+    assert found is not None
+    desk.site.parts.blobs.move(attachments.draft_key(found.token), attachments.file_key(found.token))
+    assert desk.completed(draft).status_code == 200
+    assert desk.events() == ["attachment.created"]
+
+
+def test_two_who_complete_at_once_make_one_attachment(either_desk: Desk) -> None:
+    desk = either_desk
+    desk.site.description  # noqa: B018 (read before threads ask for it)
+    draft = desk.initiated()
+    desk.uploaded(draft)
+    barrier = threading.Barrier(4)
+
+    def complete(_number: int) -> testing.Result:
+        barrier.wait()
+        return desk.completed(draft)
+
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(complete, range(4)))
+    assert {answer.status_code for answer in answers} == {200}, [answer.text for answer in answers]
+    assert all(answer.json == answers[0].json for answer in answers)
+    assert desk.events() == ["attachment.created"] and sorted(desk.keys()) == ["att", "small"]
+
+
+def test_two_who_delete_at_once_delete_once(either_desk: Desk) -> None:
+    desk = either_desk
+    path = desk.attached()["@id"].removeprefix(BASE)
+    barrier = threading.Barrier(3)
+
+    def delete(_number: int) -> int:
+        barrier.wait()
+        return desk.site.ask("DELETE", path).status_code
+
+    with ThreadPoolExecutor(3) as pool:
+        assert sorted(pool.map(delete, range(3))) == [204, 410, 410]
+    assert desk.events() == ["attachment.created", "attachment.deleted"]

@@ -1,5 +1,7 @@
 """The maintenance log of a unit over HTTP: what is written into it, what becomes of the unit, and who is told."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -333,3 +335,51 @@ def test_the_page_of_a_unit_leads_to_its_log(workshop: Workshop) -> None:
     workshop.logged()
     assert f"{LOGS}?assetId=asset_1" in workshop.site.get(f"{ASSETS}/asset_1", Accept="text/html").text
     assert workshop.site.get("/v1/assets/asset_1/maintenance-logs", Accept="text/html").status_code == 200
+
+
+# --- at the same time -------------------------------------------------------------------------------------------------
+
+
+def test_of_two_corrections_at_once_one_counts(either_workshop: Workshop) -> None:
+    workshop = either_workshop
+    workshop.logged()
+    barrier = threading.Barrier(3)
+
+    def correct(_number: int) -> int:
+        barrier.wait()
+        return workshop.log(corrects="log_1").status_code
+
+    with ThreadPoolExecutor(3) as pool:
+        assert sorted(pool.map(correct, range(3))) == [201, 409, 409]
+
+
+def test_entries_at_once_leave_the_unit_in_the_state_of_the_last(either_workshop: Workshop) -> None:
+    workshop = either_workshop
+    workshop.logged()
+    actions = ["hold", "send_refurb", "return_to_pool", "hold", "send_refurb"]
+    barrier = threading.Barrier(len(actions))
+
+    def write(action: str) -> tuple[int, str]:
+        barrier.wait()
+        answer = workshop.log(nextAction=action)
+        assert answer.status_code == 201, answer.text
+        return int(answer.json["identifier"].rpartition("_")[2]), action
+
+    with ThreadPoolExecutor(len(actions)) as pool:
+        written = dict(pool.map(write, actions))
+    assert workshop.status() in {str(maintenance.BECOMES[action]) for action in written.values()}
+    assert len(written) == len(actions)
+
+
+def test_two_scans_at_once_tell_once(either_workshop: Workshop) -> None:
+    workshop = either_workshop
+    workshop.logged(PLANNED)
+    barrier = threading.Barrier(3)
+
+    def scan(_number: int) -> int:
+        barrier.wait()
+        return workshop.scan("2027-03-02T00:00:00+00:00")
+
+    with ThreadPoolExecutor(3) as pool:
+        assert list(pool.map(scan, range(3))) == [1, 1, 1]
+    assert [one for one in workshop.events() if one[0] == "maintenance.overdue"] == [("maintenance.overdue", "log_1")]
