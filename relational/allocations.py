@@ -290,6 +290,11 @@ class Allocations:
         query = select(*_COLUMNS).where(_B.rent_action == rent_action).order_by(_B.number)
         return [AllocationRow(*row) for row in self._connection.execute(query)]
 
+    def of_asset(self, asset: str, limit: int) -> list[AllocationRow]:
+        """What a unit was promised for, whatever has become of it, the newest promise first."""
+        query = select(*_COLUMNS).where(_B.asset_number == number_of(asset), _B.asset_number.is_not(None)).order_by(_B.number.desc())
+        return [AllocationRow(*row) for row in self._connection.execute(query.limit(limit))]
+
     def overdue(self, now: datetime, limit: int) -> list[AllocationRow]:
         """At most `limit` allocations whose units are out past the end of their time, the earliest end first."""
         query = select(*_COLUMNS).where(_OUT, _B.allocated_to <= now).order_by(_B.allocated_to, _B.number).limit(limit)

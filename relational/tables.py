@@ -475,6 +475,7 @@ BLOCKING = ("allocated", "in_use")
 
 _blocking = text("status IN ('allocated', 'in_use')")
 _out = text("status = 'in_use'")
+_of_asset = text("asset_number IS NOT NULL")
 
 allocations = Table(
     "allocations",
@@ -515,6 +516,7 @@ allocations = Table(
     ),
     Index("allocations_by_start", "stock_pool", "blocked_from", "quantity", postgresql_where=_blocking, sqlite_where=_blocking),
     Index("allocations_that_are_out", "item_type", "allocated_to", postgresql_where=_out, sqlite_where=_out),
+    Index("allocations_of_asset", "asset_number", "number", postgresql_where=_of_asset, sqlite_where=_of_asset),
     Index("allocations_that_are_out_by_end", "allocated_to", "number", postgresql_where=_out, sqlite_where=_out),
 )
 

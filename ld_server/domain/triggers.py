@@ -39,7 +39,7 @@ JOB_TYPES: Mapping[str, str] = {
     "planning.build_request_submit": "Hands build requests to the system that builds.",
     "notifications.starts_soon_scan": "Tells of reservations that are about to start.",
     "notifications.ends_soon_scan": "Tells of reservations that are about to end.",
-    "maintenance.overdue_scan": "Tells of reservations that have ended and whose units are not all back.",
+    "maintenance.overdue_scan": "Tells of planned work whose time is over, and of reservations that ended and whose units are not back.",
 }
 """What a schedule can set going, and what it does (seed 6.5)."""
 

@@ -22,7 +22,7 @@ from ld_server.http.endpoints.deliveries import Deliveries, Delivery, Sending
 from ld_server.http.endpoints.events import Event, Events
 from ld_server.http.endpoints.health import Live, Ready
 from ld_server.http.endpoints.looks import Looks
-from ld_server.http.endpoints.maintenance import AssetLog
+from ld_server.http.endpoints.maintenance import AssetHistory, AssetLog
 from ld_server.http.endpoints.planning import DemandSignal, DemandSignals
 from ld_server.http.endpoints.reservations import Allocations, ReservationStep
 from ld_server.http.endpoints.resources import Collection, Item
@@ -109,6 +109,7 @@ ROUTES: tuple[Route, ...] = (
     Route(MAINTENANCE_LOG.path, partial(Collection, kind=MAINTENANCE_LOG), {"GET": ANY}),
     Route(f"{MAINTENANCE_LOG.path}/{{identifier}}", partial(Item, kind=MAINTENANCE_LOG), {"GET": ANY}),
     Route("/v1/assets/{identifier}/maintenance-logs", AssetLog, {"GET": ANY, "POST": Scope.TECHNICIAN}),
+    Route("/v1/assets/{identifier}/history", AssetHistory, {"GET": ANY}),
     Route(ATTACHMENT.path, partial(Attachments, kind=ATTACHMENT), {"GET": ANY, "POST": Scope.TECHNICIAN}),
     Route(f"{ATTACHMENT.path}/initiate", Initiation, {"POST": Scope.TECHNICIAN}),
     Route(f"{ATTACHMENT.path}/complete", Completion, {"POST": Scope.TECHNICIAN}),

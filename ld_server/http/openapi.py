@@ -110,6 +110,19 @@ JSON_PATCH: Json = {
     },
 }
 
+HISTORY_ENTRY: Json = {
+    "description": "One thing that happened to a unit.",
+    "type": "object",
+    "required": ["@type", "changedAt", "summary", "about"],
+    "properties": {
+        "@type": {"const": "HistoryEntry"},
+        "changedAt": {"type": "string", "format": "date-time"},
+        "changedBy": {"type": "string"},
+        "summary": {"type": "string"},
+        "about": {"$ref": "#/components/schemas/Reference"},
+    },
+}
+
 REVISION: Json = {
     "description": "A change of a resource; its document is at its address.",
     "type": "object",
@@ -156,6 +169,7 @@ SCHEMAS: Json = {
     "Conflict": CONFLICT,
     **AVAILABILITY,
     "Revision": REVISION,
+    "HistoryEntry": HISTORY_ENTRY,
     "Reference": REFERENCE,
     "ReferenceToSend": REFERENCE_TO_SEND,
     "JsonPatch": JSON_PATCH,

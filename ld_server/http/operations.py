@@ -30,7 +30,7 @@ from ld_server.http.endpoints.discovery import OPEN_TO_ALL
 from ld_server.http.endpoints.events import EVENT_OFFERS, EVENT_STREAM, LAST_EVENT_ID, Event, Events
 from ld_server.http.endpoints.health import Live, Ready
 from ld_server.http.endpoints.looks import MEDIA, Looks
-from ld_server.http.endpoints.maintenance import LOG_OF_ASSET, AssetLog
+from ld_server.http.endpoints.maintenance import LOG_OF_ASSET, AssetHistory, AssetLog
 from ld_server.http.endpoints.planning import TABLE, DemandSignal, DemandSignals
 from ld_server.http.endpoints.reservations import STEPS, Allocations, ReservationStep
 from ld_server.http.endpoints.resources import Collection, Item
@@ -765,6 +765,18 @@ def _log_of_asset(route: Route) -> Operation:
     return replace(listed, name="listAssetMaintenanceLogs", summary=summary, manners=(_of(ASSET), *listed.manners))
 
 
+def _history_of_asset(_route: Route) -> Operation:
+    page = Answer(200, "A page of it.", _offered(COLLECTION_OFFERS, collection_of(_ref("HistoryEntry"))), ("ETag",))
+    return Operation(
+        name="listAssetHistory",
+        group=ASSET.frame.name,
+        summary="What happened to a unit: changes, promises, work and photos, the newest first",
+        answers=(page, NOT_MODIFIED),
+        manners=(_of(ASSET), PAGED, _formatted(COLLECTION_OFFERS), CONDITIONAL),
+        returns="Collection",
+    )
+
+
 def _logged(route: Route) -> Operation:
     created = _created(replace(route, endpoint=partial(Collection, kind=MAINTENANCE_LOG)))
     summary = "Write into the maintenance log of a unit; the next action gives the unit another state"
@@ -952,6 +964,7 @@ DESCRIPTIONS: Mapping[tuple[Any, str], Describe] = {
     (Conflicts, "GET"): _conflicts,
     (Answers, "GET"): _answered,
     (FreeUnits, "GET"): _free_units,
+    (AssetHistory, "GET"): _history_of_asset,
     (AssetLog, "GET"): _log_of_asset,
     (AssetLog, "POST"): _logged,
     (Attachments, "GET"): _listed,

@@ -383,3 +383,43 @@ def test_two_scans_at_once_tell_once(either_workshop: Workshop) -> None:
     with ThreadPoolExecutor(3) as pool:
         assert list(pool.map(scan, range(3))) == [1, 1, 1]
     assert [one for one in workshop.events() if one[0] == "maintenance.overdue"] == [("maintenance.overdue", "log_1")]
+
+
+# --- history ----------------------------------------------------------------------------------------------------------
+
+
+def test_everything_that_happened_to_a_unit_is_one_timeline(either_workshop: Workshop) -> None:
+    workshop, site = either_workshop, either_workshop.site
+    site.reservation("itemType_1")
+    assert site.post(f"{RESERVATIONS}/ra_1/approve").status_code == 200
+    workshop.logged(nextAction="hold")
+    workshop.logged(PLANNED)
+    assert site.ask("PATCH", f"{ASSETS}/asset_1", body={"location": "Depot B"}).status_code == 200
+    path = "/v1/assets/asset_1/history"
+    found = site.get(path, key="reader").json
+    told = [(one["about"]["identifier"], one["summary"]) for one in found["member"]]
+    assert told == [
+        ("ra_1", "Promised for 2027-03-01T08:00:00Z to 2027-03-02T08:00:00Z"),
+        ("log_2", "Inspection: Yearly inspection (planned)"),
+        ("asset_1", "Changed: location"),
+        ("asset_1", "Became hold, was available"),
+        ("asset_1", "Added to the catalog"),
+        ("log_1", "Repair: Replaced the lens (pass)"),
+    ]
+    assert [one["changedAt"] for one in found["member"]] == sorted((one["changedAt"] for one in found["member"]), reverse=True)
+    assert {summary for _, summary in told} >= {"Became hold, was available", "Changed: location", "Added to the catalog"}
+    assert len(told) == found["totalItems"] == 6
+
+
+def test_a_timeline_is_turned_page_by_page(workshop: Workshop) -> None:
+    for number in range(4):
+        workshop.logged(summary=f"Step {number}", performedAt=f"2026-11-2{number}T09:00:00Z")
+    path, query, seen = "/v1/assets/asset_1/history", "limit=2", []
+    while query:
+        page = workshop.site.get(path, query=query).json
+        seen += [one["summary"] for one in page["member"]]
+        query = page["view"].get("next", "").partition("?")[2]
+    assert len(seen) == 5 and seen == [one["summary"] for one in workshop.site.get(path).json["member"]]
+    for media_type in ("text/html", "text/csv", "text/turtle"):
+        assert workshop.site.get(path, Accept=media_type).status_code == 200
+    problem(workshop.site.get("/v1/assets/asset_9/history"), "not-found", 404)

@@ -13,14 +13,39 @@ from ld_server.http.body import READABLE
 from ld_server.http.creation import create, limits_of
 from ld_server.http.endpoints.resources import Collection
 from ld_server.http.finding import head_of
+from ld_server.http.paging import PAGE_PARAMETERS, collection_page, cut, page_of
+from ld_server.http.showing import asked, may_be_listed, show_page
 from ld_server.rdf import adoption, codecs
 from ld_server.rdf.formats import JSON, JSON_LD
 from ld_server.resources.asset import ASSET
 from ld_server.resources.maintenance_log import FRAME, MAINTENANCE_LOG, of_asset
+from ld_server.services import history
 from ld_server.services.parts import Parts
 
 LOG_OF_ASSET = replace(MAINTENANCE_LOG, filters={name: one for name, one in MAINTENANCE_LOG.filters.items() if name != "assetId"})
 """The kind as it is listed for one unit."""
+
+
+class AssetHistory:
+    """`/v1/assets/{identifier}/history`: what happened to a unit, all in one."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response, identifier: str) -> None:
+        """A page of it, the newest first. Entries are numbered from the oldest, so that new ones move no page."""
+        may_be_listed(req)
+        parameters = asked(req, PAGE_PARAMETERS)
+        page = page_of(parameters, f"{identifier}_history")
+        head = head_of(self._parts, ASSET, identifier)
+        with self._parts.ledger.read() as uow:
+            entries = list(enumerate(history.of_asset(uow, head), start=1))
+        found = [one for one in reversed(entries) if page.after is None or one[0] < page.after]
+        count, following = cut([number for number, _ in found[: page.limit + 1]], page, f"{identifier}_history")
+        bodies = [orjson.dumps(entry).decode() for _, entry in found]
+        iri = f"{self._parts.settings.base_iri}/v1/assets/{identifier}/history"
+        shown = collection_page(iri, parameters, len(entries), following)
+        show_page(req, resp, shown, bodies[:count], ASSET, self._parts, lambda: bodies)
 
 
 class AssetLog:

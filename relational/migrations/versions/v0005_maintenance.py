@@ -13,7 +13,11 @@ EPOCH = {"postgresql": "'1970-01-01 00:00:00+00'", "sqlite": "0"}
 NUMBERED = ("attachment", "maintenancelog")
 
 
+OF_ASSET = sa.text("asset_number IS NOT NULL")
+
+
 def upgrade() -> None:
+    op.create_index("allocations_of_asset", "allocations", ["asset_number", "number"], postgresql_where=OF_ASSET, sqlite_where=OF_ASSET)
     _logs()
     _attachments()
     _drafts()
