@@ -170,6 +170,7 @@ item_types = Table(
     Column("capacity_rule", Text),
     Column("turnaround_before_seconds", Integer, nullable=False, server_default="0"),
     Column("turnaround_after_seconds", Integer, nullable=False, server_default="0"),
+    Column("buffer_quantity", Integer, nullable=False, server_default="0"),
     *_findable(),
     PrimaryKeyConstraint("identifier", name="item_types_are_indexed_once"),
     UniqueConstraint("code", name="item_type_code_is_unique"),

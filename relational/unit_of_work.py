@@ -21,6 +21,7 @@ from relational.documents import Documents, Head
 from relational.drafts import AttachmentDrafts
 from relational.engine import PATIENCE_SECONDS, connect, open_engine, outages_told
 from relational.facts import Facts
+from relational.forecasts import Forecasts
 from relational.idempotency import Idempotency
 from relational.index import Index
 from relational.keys import Keys
@@ -51,6 +52,7 @@ class UnitOfWork:
         self.projections = Projections(connection)
         self.leases = Leases(connection)
         self.facts = Facts(connection)
+        self.forecasts = Forecasts(connection)
         self.deliveries = Deliveries(connection)
         self.triggers = Triggers(connection)
         self.webhooks = Webhooks(connection)

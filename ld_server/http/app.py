@@ -23,7 +23,7 @@ from ld_server.http.endpoints.events import Event, Events
 from ld_server.http.endpoints.health import Live, Ready
 from ld_server.http.endpoints.looks import Looks
 from ld_server.http.endpoints.maintenance import AssetHistory, AssetLog
-from ld_server.http.endpoints.planning import DemandSignal, DemandSignals
+from ld_server.http.endpoints.planning import DemandSignal, DemandSignals, Shortfalls
 from ld_server.http.endpoints.reservations import Allocations, ReservationStep
 from ld_server.http.endpoints.resources import Collection, Item
 from ld_server.http.endpoints.revisions import PastState, Revisions
@@ -41,6 +41,7 @@ from ld_server.resources.demand_signal import DEMAND_SIGNAL
 from ld_server.resources.maintenance_log import MAINTENANCE_LOG
 from ld_server.services.attachments import download_link, thumbnail_link
 from ld_server.services.parts import Parts
+from ld_server.services.planning import SHORTFALLS
 
 
 def _interface() -> Interface:
@@ -117,6 +118,7 @@ ROUTES: tuple[Route, ...] = (
     Route(f"{ATTACHMENT.path}/{{identifier}}/content", partial(Bytes, link=download_link), {"GET": ANY}),
     Route(f"{ATTACHMENT.path}/{{identifier}}/thumbnail", partial(Bytes, link=thumbnail_link), {"GET": ANY}),
     Route("/v1/blobs/{name}", Blobs, {"GET": PUBLIC, "PUT": PUBLIC}),
+    Route(SHORTFALLS, Shortfalls, {"GET": ANY}),
     *(Route(f"{kind.path}/{{identifier}}/revisions", partial(Revisions, kind=kind), {"GET": ANY}) for kind in KINDS.values()),
     *(Route(f"{kind.path}/{{identifier}}/revisions/{{number}}", partial(PastState, kind=kind), {"GET": ANY}) for kind in KINDS.values()),
     *(Route(path, partial(Answers, question=question, path=path), {"GET": ANY}) for path, question in QUESTIONS.items()),

@@ -9,6 +9,7 @@ from typing import Any
 from ld_server.domain.errors import Refusal, ShapeViolation, Stale
 from ld_server.domain.risk import REASONS, Reason
 from ld_server.domain.scopes import MEANINGS
+from ld_server.domain.status import Priority
 from ld_server.http.answers import AVAILABILITY
 from ld_server.http.authentication import ANY, BROWSABLE, Needed
 from ld_server.http.body import PATCHABLE, READABLE
@@ -165,7 +166,51 @@ CONFLICT: Json = {
     },
 }
 
+_COUNT: Json = {"type": "integer", "minimum": 0}
+_INSTANT: Json = {"type": "string", "format": "date-time"}
+_REFERRED: Json = {"$ref": "#/components/schemas/Reference"}
+SHORTFALL: Json = {
+    "description": "A window in which there are fewer units than are wanted and to be kept spare; `demand` and `supply` when it is worst.",
+    "type": "object",
+    "required": [
+        "@id", "@type", "itemType", "startTime", "endTime", "demand", "supply", "shortfallQuantity", "recommendedBuildQuantity", "neededBy",
+        "causes",
+    ],
+    "properties": {
+        "@id": {"type": "string", "format": "uri"},
+        "@type": {"const": "Shortfall"},
+        "itemType": _REFERRED,
+        "location": {"type": "string", "description": "Missing where all locations are looked at together."},
+        "startTime": _INSTANT,
+        "endTime": _INSTANT,
+        "demand": _COUNT,
+        "supply": {"type": "integer"},
+        "bufferQuantity": {**_COUNT, "description": "How many units are to be kept spare."},
+        "shortfallQuantity": {**_COUNT, "description": "How many of the wanted units are missing; 0 where only spare ones are used."},
+        "openBuildQuantity": {**_COUNT, "description": "How many units have been asked for and are not there yet."},
+        "recommendedBuildQuantity": {**_COUNT, "description": "How many more should be built, besides those that have been asked for."},
+        "neededBy": {**_INSTANT, "description": "When they must be there."},
+        "orderBy": {**_INSTANT, "description": "When they must be ordered for that, by the lead time of the item type."},
+        "isLate": {"type": "boolean", "description": "Whether that is over."},
+        "causes": {"type": "array", "items": {"$ref": "#/components/schemas/ShortfallCause"}},
+    },
+}  # fmt: skip
+SHORTFALL_CAUSE: Json = {
+    "description": "A reservation or a demand signal that wants units when a shortfall is worst.",
+    "type": "object",
+    "required": ["@type", "quantity", "priority"],
+    "properties": {
+        "@type": {"const": "ShortfallCause"},
+        "rentAction": _REFERRED,
+        "demandSignal": _REFERRED,
+        "quantity": {"type": "integer", "minimum": 1},
+        "priority": {"enum": [str(one) for one in Priority]},
+    },
+}
+
 SCHEMAS: Json = {
+    "Shortfall": SHORTFALL,
+    "ShortfallCause": SHORTFALL_CAUSE,
     "Conflict": CONFLICT,
     **AVAILABILITY,
     "Revision": REVISION,

@@ -31,7 +31,8 @@ from ld_server.http.endpoints.events import EVENT_OFFERS, EVENT_STREAM, LAST_EVE
 from ld_server.http.endpoints.health import Live, Ready
 from ld_server.http.endpoints.looks import MEDIA, Looks
 from ld_server.http.endpoints.maintenance import LOG_OF_ASSET, AssetHistory, AssetLog
-from ld_server.http.endpoints.planning import TABLE, DemandSignal, DemandSignals
+from ld_server.http.endpoints.planning import FILTERS as ASKED_OF_PLANNING
+from ld_server.http.endpoints.planning import TABLE, DemandSignal, DemandSignals, Shortfalls
 from ld_server.http.endpoints.reservations import STEPS, Allocations, ReservationStep
 from ld_server.http.endpoints.resources import Collection, Item
 from ld_server.http.endpoints.revisions import PastState, Revisions
@@ -512,6 +513,18 @@ ARRIVAL: Json = {
 """What came of one of many demand signals."""
 
 
+def _shortfalls(_route: Route) -> Operation:
+    page = Answer(200, "A page of the shortfalls.", _offered(COLLECTION_OFFERS, collection_of(_ref("Shortfall"))), ("ETag",))
+    return Operation(
+        name="listShortfalls",
+        group="planning",
+        summary="Where there will be fewer units than are wanted, and how many should be built by when",
+        answers=(page, NOT_MODIFIED),
+        manners=(_filters(ASKED_OF_PLANNING), NAMED, PAGED, _formatted(COLLECTION_OFFERS), CONDITIONAL),
+        returns="Collection",
+    )
+
+
 def _demand_cancelled(route: Route) -> Operation:
     kind = _kind(route)
     summary = "Let a demand signal count no more: it is marked cancelled and stays"
@@ -956,6 +969,7 @@ DESCRIPTIONS: Mapping[tuple[Any, str], Describe] = {
     (DemandSignal, "GET"): _read,
     (DemandSignal, "PATCH"): _changed,
     (DemandSignal, "DELETE"): _demand_cancelled,
+    (Shortfalls, "GET"): _shortfalls,
     (Revisions, "GET"): _history,
     (PastState, "GET"): _past,
     (ReservationStep, "POST"): _step,

@@ -40,6 +40,7 @@ def index_row(document: Document) -> dict[str, Any]:
         "capacity_rule": document.get("capacityRule"),
         "turnaround_before_seconds": seconds(document.get("turnaroundBefore", "PT0S")),
         "turnaround_after_seconds": seconds(document.get("turnaroundAfter", "PT0S")),
+        "buffer_quantity": document.get("bufferQuantity", 0),
         "search_text": findable(document["code"], document["name"]),
         **stamps(document),
     }

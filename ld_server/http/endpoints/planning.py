@@ -3,30 +3,38 @@
 import csv
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 import falcon
 import orjson
 
 from ld_server.domain.commands import CancelDemandSignal, CreateMany, Creation
-from ld_server.domain.errors import Duplicate, MalformedBody, Refusal
+from ld_server.domain.errors import Duplicate, InvalidParameter, MalformedBody, NotFound, Refusal
+from ld_server.domain.window import Window, later
 from ld_server.http import links
 from ld_server.http.body import READABLE, media_type_of, read_body
 from ld_server.http.creation import creations_of, limits_of
 from ld_server.http.endpoints.resources import Collection, Item
-from ld_server.http.execution import answer_of, headers_of, perform, wanted_by
+from ld_server.http.execution import answer_of, headers_of, occasion_of, perform, wanted_by
 from ld_server.http.finding import check_identifier
 from ld_server.http.idempotency import Answer
 from ld_server.http.negotiation import CSV, Wanted
+from ld_server.http.paging import PAGE_PARAMETERS, collection_page, cut, page_of, value_of
 from ld_server.http.parameters import query_parameters
 from ld_server.http.preconditions import expected_revisions
 from ld_server.http.preferences import VALIDATE
+from ld_server.http.showing import asked, may_be_listed, show_page
 from ld_server.rdf.formats import BY_MEDIA_TYPE, JSON, Format
 from ld_server.rdf.representation import collection_bytes
 from ld_server.resources.intake import take_in_all
+from ld_server.resources.item_type import ITEM_TYPE
+from ld_server.resources.kind import Document, Filter, boolean, identifier_of, instant
 from ld_server.services import demand, handle, many
 from ld_server.services.demand import Arrival, Told
 from ld_server.services.occasion import Occasion
+from ld_server.services.parts import Parts
+from ld_server.services.planning import SHORTFALLS, Question, judged, shortfalls
 from relational.documents import Head
 from relational.unit_of_work import UnitOfWork
 
@@ -118,6 +126,59 @@ class DemandSignal(Item):
             return Answer(204, {}, b"")
 
         perform(req, self._parts, act, b"").give(resp)
+
+
+# --- shortfalls -------------------------------------------------------------------------------------------------------
+
+FILTERS: Mapping[str, Filter] = {
+    "startFrom": Filter("", read=instant, description="From when on is looked; from now on unless it is said."),
+    "endUntil": Filter("", read=instant, description="Until when is looked; as far as free windows are searched unless it is said."),
+    "itemTypeId": Filter("", read=identifier_of(ITEM_TYPE.prefix), description="One item type; all of them unless it is said."),
+    "location": Filter("", description="One location, exactly; all together and each to which demand is bound unless it is said."),
+    "includePending": Filter(
+        "", read=boolean, description="Whether reservations that are not approved yet count; they do not unless it is said."
+    ),
+}
+"""What can be said of shortfalls."""
+
+
+class Shortfalls:
+    """`GET /v1/planning/shortfalls`: where there will be fewer units than are wanted, computed at this moment."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """A page of them, by item type and time. They have no numbers that last: a page begins behind so many of them."""
+        may_be_listed(req)
+        parameters = asked(req, (*FILTERS, *PAGE_PARAMETERS))
+        occasion = occasion_of(req, self._parts)
+        values = {name: value_of(name, text, FILTERS[name]) for name, text in parameters.items() if name in FILTERS}
+        bodies = [orjson.dumps(one).decode() for one in self._every(_question(values, occasion), occasion)]
+        page = page_of(parameters, "shortfalls")
+        after = page.after or 0
+        count, following = cut(list(range(after + 1, len(bodies) + 1)), page, "shortfalls")
+        shown = collection_page(f"{self._parts.settings.base_iri}{SHORTFALLS}", parameters, len(bodies), following)
+        rest = bodies[after:]
+        show_page(req, resp, shown, rest[:count], ITEM_TYPE, self._parts, lambda: rest)
+
+    def _every(self, question: Question, occasion: Occasion) -> list[Document]:
+        with self._parts.ledger.read() as uow:
+            if question.item_type is not None and uow.documents.head(question.item_type) is None:
+                raise NotFound(f"There is no {ITEM_TYPE.frame.name} {question.item_type}.")
+            return [told for one in judged(uow, question, occasion.now) for told in shortfalls(one, occasion)]
+
+
+def _question(values: Mapping[str, Any], occasion: Occasion) -> Question:
+    """Raises InvalidParameter for a window that ends before it begins, or is longer than ten years."""
+    start: datetime = values.get("startFrom", occasion.now)
+    end: datetime = values.get("endUntil", later(start, occasion.search_horizon))
+    if not start < end <= later(start, LONGEST):
+        raise InvalidParameter(f"endUntil must be later than startFrom, by at most {LONGEST.days} days.", parameter="endUntil")
+    return Question(Window(start, end), values.get("itemTypeId"), values.get("location"), values.get("includePending", False))
+
+
+LONGEST = timedelta(days=3660)
 
 
 # --- tables -----------------------------------------------------------------------------------------------------------

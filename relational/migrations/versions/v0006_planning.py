@@ -41,6 +41,7 @@ INDEXES = {
 
 
 def upgrade() -> None:
+    op.add_column("item_types", sa.Column("buffer_quantity", sa.Integer(), server_default="0", nullable=False))
     _demand_signals()
     _build_requests()
     _supply_snapshots()
