@@ -199,6 +199,14 @@ class Forecasts:
         )
         return [Building(*row) for row in self._all(query)]
 
+    def last_snapshot(self, item_type: str, location: str | None) -> str | None:
+        """The document of what the last planning run saw of this item type at this place; None where there was none."""
+        snaps, docs = tables.supply_snapshots.c, tables.documents.c
+        query = select(docs.body).join_from(tables.supply_snapshots, tables.documents, docs.identifier == snaps.identifier)
+        query = query.where(snaps.item_type == item_type, snaps.location.is_not_distinct_from(location))
+        found: str | None = self._connection.execute(query.order_by(snaps.number.desc()).limit(1)).scalar()
+        return found
+
     def spared(self) -> list[str]:
         """The active item types of which units are to be kept spare."""
         types = tables.item_types.c

@@ -45,6 +45,7 @@ TABLES = {
         tables.attachments,
         tables.demand_signals,
         tables.build_requests,
+        tables.supply_snapshots,
     )
 }
 """The index tables that have one row per resource."""

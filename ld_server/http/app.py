@@ -39,6 +39,7 @@ from ld_server.resources import KINDS, PATCHED, POSTED
 from ld_server.resources.attachment import ATTACHMENT
 from ld_server.resources.demand_signal import DEMAND_SIGNAL
 from ld_server.resources.maintenance_log import MAINTENANCE_LOG
+from ld_server.resources.supply_snapshot import SUPPLY_SNAPSHOT
 from ld_server.services.attachments import download_link, thumbnail_link
 from ld_server.services.parts import Parts
 from ld_server.services.planning import SHORTFALLS
@@ -118,6 +119,8 @@ ROUTES: tuple[Route, ...] = (
     Route(f"{ATTACHMENT.path}/{{identifier}}/content", partial(Bytes, link=download_link), {"GET": ANY}),
     Route(f"{ATTACHMENT.path}/{{identifier}}/thumbnail", partial(Bytes, link=thumbnail_link), {"GET": ANY}),
     Route("/v1/blobs/{name}", Blobs, {"GET": PUBLIC, "PUT": PUBLIC}),
+    Route(SUPPLY_SNAPSHOT.path, partial(Collection, kind=SUPPLY_SNAPSHOT), {"GET": ANY}),
+    Route(f"{SUPPLY_SNAPSHOT.path}/{{identifier}}", partial(Item, kind=SUPPLY_SNAPSHOT), {"GET": ANY}),
     Route(SHORTFALLS, Shortfalls, {"GET": ANY}),
     *(Route(f"{kind.path}/{{identifier}}/revisions", partial(Revisions, kind=kind), {"GET": ANY}) for kind in KINDS.values()),
     *(Route(f"{kind.path}/{{identifier}}/revisions/{{number}}", partial(PastState, kind=kind), {"GET": ANY}) for kind in KINDS.values()),

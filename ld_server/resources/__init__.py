@@ -10,10 +10,22 @@ from ld_server.resources.kit_template import KIT_TEMPLATE
 from ld_server.resources.maintenance_log import MAINTENANCE_LOG
 from ld_server.resources.rent_action import RENT_ACTION
 from ld_server.resources.stock_pool import STOCK_POOL
+from ld_server.resources.supply_snapshot import SUPPLY_SNAPSHOT
 
 KINDS: dict[str, Kind] = {
     kind.name: kind
-    for kind in (ITEM_TYPE, ASSET, STOCK_POOL, KIT_TEMPLATE, RENT_ACTION, MAINTENANCE_LOG, ATTACHMENT, DEMAND_SIGNAL, BUILD_REQUEST)
+    for kind in (
+        ITEM_TYPE,
+        ASSET,
+        STOCK_POOL,
+        KIT_TEMPLATE,
+        RENT_ACTION,
+        MAINTENANCE_LOG,
+        ATTACHMENT,
+        DEMAND_SIGNAL,
+        BUILD_REQUEST,
+        SUPPLY_SNAPSHOT,
+    )
 }
 
 POSTED: dict[str, Kind] = {name: kind for name, kind in KINDS.items() if kind.is_posted}

@@ -40,6 +40,7 @@ ROOTS = {
     "Attachment": f"{BASE}/v1/attachments/att_6",
     "DemandSignal": f"{BASE}/v1/planning/demand-signals/new-1",
     "BuildRequest": f"{BASE}/v1/planning/build-requests/new-1",
+    "SupplySnapshot": f"{BASE}/v1/planning/snapshots/snap_4",
 }
 
 
@@ -180,6 +181,33 @@ def build_request() -> Things:
         "itemType_7": {"rdf:type": "schema:Product", "schema:identifier": '"itemType_7"'},
         "demand_3": {"rdf:type": "schema:Demand", "schema:identifier": '"demand_3"'},
         "snap_2": {"rdf:type": "rsv:SupplySnapshot", "schema:identifier": '"snap_2"'},
+    }
+
+
+def supply_snapshot() -> Things:
+    """A supply snapshot with everything that one can have."""
+    return {
+        "": {
+            "rdf:type": "rsv:SupplySnapshot",
+            "schema:identifier": '"snap_4"',
+            "rsv:asOfTime": time("2026-11-01T08:00:00Z"),
+            "schema:startTime": time("2026-12-01T09:00:00Z"),
+            "schema:endTime": time("2026-12-02T09:00:00Z"),
+            "rsv:itemType": "<itemType_7>",
+            "schema:location": '"Depot A"',
+            "rsv:totalCapacity": "3",
+            "rsv:reservedCapacity": "5",
+            "rsv:availableCapacity": "-2",
+            "rsv:shortfallQuantity": "2",
+            "rsv:openBuildQuantity": "0",
+            "rsv:shortfall": "<#shortfall-1>",
+            "rsv:proposal": '"[]"^^rdf:JSON',
+            "rsv:createdBy": '"planning"',
+            "schema:dateCreated": time("2026-11-01T08:00:00Z"),
+            "schema:dateModified": time("2026-11-01T08:00:00Z"),
+        },
+        "#shortfall-1": {"rdf:type": "rsv:Shortfall"},
+        "itemType_7": {"rdf:type": "schema:Product", "schema:identifier": '"itemType_7"'},
     }
 
 
@@ -365,6 +393,7 @@ WHOLE = {
     "Attachment": attachment,
     "DemandSignal": demand_signal,
     "BuildRequest": build_request,
+    "SupplySnapshot": supply_snapshot,
 }
 REQUIRED = {
     "ItemType": {"": ("rdf:type", "schema:sku", "schema:name", "rsv:kind")},
@@ -391,6 +420,11 @@ REQUIRED = {
     },
     "DemandSignal": {
         "": ("rdf:type", "rsv:source", "rsv:itemType", "rsv:quantityRequired", "schema:startTime", "schema:endTime"),
+        "itemType_7": ("rdf:type", "schema:identifier"),
+    },
+    "SupplySnapshot": {
+        "": ("rdf:type", "rsv:itemType"),
+        "#shortfall-1": ("rdf:type",),
         "itemType_7": ("rdf:type", "schema:identifier"),
     },
     "BuildRequest": {
@@ -579,6 +613,11 @@ def literal_word(shape: str, name: str, key: str, two: str, words: str) -> Itera
         yield Case(f"{shape}-{key} {parameter}", "", name, values, f"{key} must be one of {words}")
 
 
+def any_number(shape: str, name: str, key: str) -> Iterator[Case]:
+    for parameter, values in {"maxCount": "1, 2", "datatype": "2.5", "pattern": '"+2"^^xsd:integer'}.items():
+        yield Case(f"{shape}-{key} {parameter}", "", name, values, f"{key} must be a whole number")
+
+
 def other(shape: str, name: str, key: str, two: str, says: str) -> Iterator[Case]:
     """A property that refers to one resource, whose kind is judged where it is looked up."""
     for parameter, values in {"maxCount": two, "nodeKind": '"demand_3"'}.items():
@@ -712,6 +751,27 @@ CASES = [
     *a_time("DemandSignal", "", "schema:dateCreated", "createdAt"),
     *a_time("DemandSignal", "", "schema:dateModified", "updatedAt"),
     *one_line("DemandSignal", "", "rsv:createdBy", "createdBy"),
+    # supply snapshots
+    Case("SupplySnapshot class", "", "rdf:type", "schema:Thing", "must be a SupplySnapshot", at=("", "")),
+    *identifier("SupplySnapshot", "", "snap_4"),
+    *a_time("SupplySnapshot", "", "rsv:asOfTime", "asOfTime"),
+    *a_time("SupplySnapshot", "", "schema:startTime", "startTime"),
+    *a_time("SupplySnapshot", "", "schema:endTime", "endTime"),
+    *pointing("SupplySnapshot", "rsv:itemType", "itemType", "<itemType_7>, <itemType_8>", "itemType must be one item type"),
+    *one_line("SupplySnapshot", "", "schema:location", "location"),
+    *any_number("SupplySnapshot", "rsv:totalCapacity", "totalCapacity"),
+    *any_number("SupplySnapshot", "rsv:reservedCapacity", "reservedCapacity"),
+    *any_number("SupplySnapshot", "rsv:availableCapacity", "availableCapacity"),
+    *any_number("SupplySnapshot", "rsv:shortfallQuantity", "shortfallQuantity"),
+    *any_number("SupplySnapshot", "rsv:openBuildQuantity", "openBuildQuantity"),
+    Case("SupplySnapshot-shortfalls nodeKind", "", "rsv:shortfall", "[]", "shortfalls must be Shortfalls"),
+    Case("SupplySnapshot-shortfalls class", "#shortfall-1", "rdf:type", "schema:Thing", "shortfalls must be Shortfalls",
+         at=("", "rsv:shortfall")),
+    Case("SupplySnapshot-proposals maxCount", "", "rsv:proposal", '"1"^^rdf:JSON, "2"^^rdf:JSON', "proposals must be one JSON value"),
+    Case("SupplySnapshot-proposals datatype", "", "rsv:proposal", '"{"^^rdf:JSON', "proposals must be one JSON value"),
+    *a_time("SupplySnapshot", "", "schema:dateCreated", "createdAt"),
+    *a_time("SupplySnapshot", "", "schema:dateModified", "updatedAt"),
+    *one_line("SupplySnapshot", "", "rsv:createdBy", "createdBy"),
     # build requests
     Case("BuildRequest class", "", "rdf:type", "rsv:BuildRequest", "must be an OrderAction and a BuildRequest", at=("", "")),
     *identifier("BuildRequest", "", "build_5"),
@@ -1029,6 +1089,7 @@ FILES = {
     "Attachment": "attachment.ttl",
     "DemandSignal": "demand-signal.ttl",
     "BuildRequest": "build-request.ttl",
+    "SupplySnapshot": "supply-snapshot.ttl",
 }
 
 
@@ -1500,7 +1561,8 @@ REWRITTEN = {"ItemType-isActive in", "StockPool-isActive in", "KitTemplate-isAct
 """What rdflib makes canonical while it reads, so that there is nothing left to refuse."""
 NO_TARGET = {
     "ItemType-code-missing minCount", "Asset-isVariantOf-missing minCount", "StockPool-quantityTotal-missing minCount",
-    "KitTemplate-kitComponents-missing minCount", "RentAction class", "DemandSignal-quantityRequired-missing minCount",
+    "KitTemplate-kitComponents-missing minCount", "RentAction class", "SupplySnapshot class",
+    "DemandSignal-quantityRequired-missing minCount",
 }  # fmt: skip
 """What takes away the very thing by which the shape finds its node."""
 ALIKE = [case for case in CASES if not case.alone and case.parameter in SAME_IN_PYTHON and case.constraint not in REWRITTEN | NO_TARGET]
