@@ -423,7 +423,7 @@ REQUIRED = {
         "itemType_7": ("rdf:type", "schema:identifier"),
     },
     "SupplySnapshot": {
-        "": ("rdf:type", "rsv:itemType"),
+        "": ("rdf:type",),
         "#shortfall-1": ("rdf:type",),
         "itemType_7": ("rdf:type", "schema:identifier"),
     },
