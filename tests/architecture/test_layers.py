@@ -45,7 +45,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "markupsafe": ("ld_server.http.pages",),
     "jsonpatch": ("ld_server.resources",),
     "jsonpointer": ("ld_server.resources",),
-    "urllib3": ("ld_server.sparql",),
+    "urllib3": ("ld_server.sparql", "workers.inventree"),
     "boto3": ("ld_server.blobs",),
     "botocore": ("ld_server.blobs",),
     "PIL": ("ld_server.blobs.pictures",),
