@@ -9,10 +9,8 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Select,
-    and_,
     bindparam,
     case,
-    false,
     func,
     insert,
     literal,
@@ -42,17 +40,6 @@ class AssetUnit:
     number: int
     location: str | None
     label: str
-
-
-@dataclass(frozen=True, slots=True)
-class PoolUnits:
-    """How many units a stock pool has left. `label` is what people call it: its name, else its location, else its identifier."""
-
-    identifier: str
-    number: int
-    location: str | None
-    label: str
-    quantity: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,58 +91,12 @@ _A, _B = tables.assets.c, tables.allocations.c
 _BLOCKS = _B.status.in_([literal_column(f"'{status}'") for status in tables.BLOCKING])
 """Literal, not bound: a planner uses a partial index only where it can see that its condition holds."""
 
-_LAST_BEFORE_THE_END = (
-    select(_B.blocked_to)
-    .where(_B.asset_number == _A.number, _BLOCKS, _B.blocked_from < bindparam("end", type_=tables.Instant))
-    .order_by(_B.blocked_from.desc())
-    .limit(literal_column("1"))
-    .correlate(tables.assets)
-    .scalar_subquery()
-)
-_IS_BUSY = func.coalesce(bindparam("start", type_=tables.Instant) < _LAST_BEFORE_THE_END, false())
-"""
-Whether something blocks the asset of the enclosing query in [start, end).
-
-What blocks one unit never overlaps, so of everything that starts before `end` only the last can reach beyond `start`:
-one probe of an index per unit, however long its history.
-"""
-
-_ANYWHERE = and_(_A.item_type == bindparam("item_type"), _A.status == literal_column("'available'"))
-_RESERVABLE = (_ANYWHERE, and_(_ANYWHERE, _A.location == bindparam("location")))
-"""Units that could be reserved: at any location, at one location. So it is with the queries made from it."""
-
-_UNIT = (_A.identifier, _A.number, _A.location, func.coalesce(_A.asset_tag, _A.serial_number, _A.identifier))
-_FREE = tuple(select(*_UNIT).where(place, ~_IS_BUSY).order_by(_A.number).limit(bindparam("limit")) for place in _RESERVABLE)
-_FREE_AMONG = select(*_UNIT).where(_ANYWHERE, ~_IS_BUSY, _A.number.in_(bindparam("numbers", expanding=True))).order_by(_A.number)
-_TOTAL = tuple(select(func.count()).select_from(tables.assets).where(place) for place in _RESERVABLE)
-_BUSY = tuple(query.where(_IS_BUSY) for query in _TOTAL)
-
 _OUT = _B.status == literal_column("'in_use'")
 _CHANGE = (
     update(tables.allocations)
     .where(_B.number == bindparam("of"))
     .values({name: bindparam(name) for name in (*AllocationRow.__slots__, "asset_number") if name != "number"})
 )
-
-_P = tables.stock_pools.c
-_TAKEN = (
-    select(func.coalesce(func.sum(_B.quantity), literal_column("0")))
-    .where(
-        _B.stock_pool == _P.identifier,
-        _BLOCKS,
-        _B.blocked_from < bindparam("end", type_=tables.Instant),
-        _B.blocked_to > bindparam("start", type_=tables.Instant),
-    )
-    .correlate(tables.stock_pools)
-    .scalar_subquery()
-)
-"""The overlap rule (seed 4.2.2): everything that is promised from the pool somewhere in the window counts, whether at once or not."""
-
-_STOCKED = and_(_P.item_type == bindparam("item_type"), _P.is_active)
-_PLACES = (_STOCKED, and_(_STOCKED, _P.location == bindparam("location")))
-_POOL = (_P.identifier, _P.number, _P.location, func.coalesce(_P.name, _P.location, _P.identifier), _P.quantity_total - _TAKEN)
-_POOLS = tuple(select(*_POOL).where(place).order_by(_P.number) for place in _PLACES)
-_STOCK = tuple(select(func.coalesce(func.sum(_P.quantity_total), 0)).where(place) for place in _PLACES)
 
 
 def _lasts_beyond(since: Any) -> ColumnElement[bool]:
@@ -217,35 +158,6 @@ class Allocations:
         kept = tables.item_types.c.identifier
         wanted = select(kept).where(kept.in_(sorted(set(item_types)))).order_by(kept).with_for_update(read=True)
         self._connection.execute(wanted).all()
-
-    def free_assets(self, item_type: str, start: datetime, end: datetime, limit: int, location: str | None = None) -> list[AssetUnit]:
-        """At most `limit` units, by number, that are available and that nothing blocks anywhere in [start, end)."""
-        asked = {"item_type": item_type, "location": location, "start": start, "end": end, "limit": limit}
-        return [AssetUnit(*row) for row in self._connection.execute(_FREE[location is not None], asked)]
-
-    def free_among(self, assets: Iterable[str], item_type: str, start: datetime, end: datetime) -> list[AssetUnit]:
-        """Those of the given units, by number, that are of the item type, available, and blocked by nothing anywhere in [start, end)."""
-        numbers = sorted({number_of(asset) for asset in assets})
-        asked = {"item_type": item_type, "start": start, "end": end, "numbers": numbers}
-        return [AssetUnit(*row) for row in self._connection.execute(_FREE_AMONG, asked)] if numbers else []
-
-    def total_assets(self, item_type: str, location: str | None = None) -> int:
-        """How many units could be reserved at all."""
-        return self._count(_TOTAL[location is not None], {"item_type": item_type, "location": location})
-
-    def busy_assets(self, item_type: str, start: datetime, end: datetime, location: str | None = None) -> int:
-        """How many of the reservable units are blocked somewhere in [start, end): the rest are free."""
-        return self._count(_BUSY[location is not None], {"item_type": item_type, "location": location, "start": start, "end": end})
-
-    def free_pools(self, item_type: str, start: datetime, end: datetime, location: str | None = None) -> list[PoolUnits]:
-        """The active pools, by number, that have units left when everything that overlaps [start, end) is taken off."""
-        asked = {"item_type": item_type, "location": location, "start": start, "end": end}
-        pools = (PoolUnits(*row) for row in self._connection.execute(_POOLS[location is not None], asked))
-        return [pool for pool in pools if pool.quantity > 0]
-
-    def total_stock(self, item_type: str, location: str | None = None) -> int:
-        """How many units the active pools have in all."""
-        return self._count(_STOCK[location is not None], {"item_type": item_type, "location": location})
 
     def in_the_way(self, item_type: str, start: datetime, end: datetime, limit: int = 20) -> list[Blocking]:
         """What blocks units of an item type in [start, end), the latest start first."""
@@ -330,9 +242,6 @@ class Allocations:
     def _numbered(self, numbers: Iterable[int]) -> list[AllocationRow]:
         query = select(*_COLUMNS).where(_B.number.in_(sorted(numbers)))
         return [AllocationRow(*row) for row in self._connection.execute(query)]
-
-    def _count(self, query: Select[Any], asked: dict[str, Any]) -> int:
-        return int(self._connection.execute(query, asked).scalar_one())
 
 
 def _values(row: AllocationRow) -> dict[str, Any]:

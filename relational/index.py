@@ -31,6 +31,7 @@ from sqlalchemy.exc import IntegrityError
 from ld_server.domain.errors import Duplicate
 from relational import dangers, tables
 from relational.documents import HEAD, Head
+from relational.locks import Lock, taking
 from relational.upsert import upsert
 
 TABLES = {
@@ -167,12 +168,12 @@ class Index:
     def hold_compositions(self) -> None:
         """Make others who put kits into kits wait until this transaction ends: two changes, each harmless, could close a circle."""
         if self._connection.dialect.name == "postgresql":
-            self._connection.execute(_HOLD_COMPOSITIONS)
+            self._connection.execute(taking(Lock.COMPOSITIONS))
 
     def hold_signals(self) -> None:
         """Make others who tell of demand wait until this transaction ends: two could find no signal of a source, and each make one."""
         if self._connection.dialect.name == "postgresql":
-            self._connection.execute(_HOLD_SIGNALS)
+            self._connection.execute(taking(Lock.SIGNALS))
 
     def page(
         self,
@@ -296,10 +297,6 @@ def _by_number(columns: Sequence[Column[Any]], index: Table, conditions: Sequenc
     query = select(*columns).join_from(index, tables.documents, tables.documents.c.identifier == index.c.identifier)
     query = query.where(*_compared(index, conditions)).order_by(index.c.number)
     return query if after is None else query.where(index.c.number > min(after, LARGEST_NUMBER))
-
-
-_HOLD_COMPOSITIONS = text("SELECT pg_advisory_xact_lock(7237120512)")
-_HOLD_SIGNALS = text("SELECT pg_advisory_xact_lock(7237120513)")
 
 
 @dataclass(frozen=True, slots=True)

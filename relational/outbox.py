@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, bindparam, exists, func, insert, select, text
 
 from relational import tables
+from relational.locks import Lock, taking
 
 _O = tables.outbox.c
 
@@ -75,7 +76,6 @@ _ADD = {
     "sqlite": insert(tables.outbox).values(sequence=select(func.coalesce(func.max(_O.sequence), 0) + 1).scalar_subquery()),
 }
 
-_ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(7237120512)")
 _NUMBER = text(
     "WITH fresh AS (SELECT position, row_number() OVER (ORDER BY position) AS place FROM "
     "(SELECT position FROM outbox WHERE sequence IS NULL ORDER BY position LIMIT :limit) AS unnumbered), "
@@ -119,7 +119,7 @@ class Outbox:
         """
         if self._connection.dialect.name == "sqlite":
             return 0
-        self._connection.execute(_ONE_AT_A_TIME)
+        self._connection.execute(taking(Lock.NUMBERING))
         return self._connection.execute(_NUMBER, {"limit": limit}).rowcount
 
     def has_unnumbered(self) -> bool:

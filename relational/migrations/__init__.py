@@ -9,9 +9,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, text
 
 from relational.engine import outages_told
-
-_LOCK = "SELECT pg_advisory_xact_lock(7237120511)"
-"""Whoever migrates second waits, and finds nothing to do. SQLite has one writer at a time anyway."""
+from relational.locks import Lock, taking
 
 
 def migrate(engine: Engine) -> None:
@@ -23,7 +21,7 @@ def migrate(engine: Engine) -> None:
     with outages_told(), engine.begin() as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(text("SET LOCAL lock_timeout = 0"))
-            connection.execute(text(_LOCK))
+            connection.execute(taking(Lock.MIGRATION))
         command.upgrade(configuration(connection), "head")
 
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from sqlalchemy.exc import IntegrityError
 
 from ld_server.domain.errors import StoreUnavailable
-from relational.allocations import AllocationRow, AssetUnit, Blocking, DoubleBooking, Peak, PoolUnits
+from ld_server.domain.window import Window
+from relational.allocations import AllocationRow, Blocking, DoubleBooking, Peak
 from relational.unit_of_work import Ledger
 from tests.contract.rows import (
     FRIDAY,
@@ -28,6 +29,7 @@ from tests.contract.rows import (
 )
 
 MINUTE = timedelta(minutes=1)
+NOW = MONDAY - MINUTE
 BETWEEN_TUESDAY_AND_THURSDAY = [
     ("before", MONDAY, TUESDAY, True),
     ("after", THURSDAY, FRIDAY, True),
@@ -49,8 +51,8 @@ def test_a_unit_is_free_exactly_when_the_database_would_take_it(ledger: Ledger, 
     with ledger.write() as uow:
         uow.allocations.add([allocation(1, start=TUESDAY, end=THURSDAY)])
     with ledger.read() as uow:
-        assert bool(uow.allocations.free_assets("itemType_1", start, end, 5)) is fits
-        assert uow.allocations.busy_assets("itemType_1", start, end) == (not fits)
+        assert bool(uow.capacity.free_assets("itemType_1", Window(start, end), NOW, 5)) is fits
+        assert uow.capacity.assets({"itemType_1": Window(start, end)}, NOW)["itemType_1"].busy == (not fits)
         assert bool(uow.allocations.in_the_way("itemType_1", start, end)) is not fits
     if fits:
         with ledger.write() as uow:
@@ -60,24 +62,12 @@ def test_a_unit_is_free_exactly_when_the_database_would_take_it(ledger: Ledger, 
             uow.allocations.add([allocation(2, start=start, end=end)])
 
 
-@windows
-def test_certain_units_are_free_as_any_are(ledger: Ledger, start: datetime, end: datetime, fits: bool) -> None:
-    stage(ledger, assets=3)
-    with ledger.write() as uow:
-        add_asset(uow, "asset_4", status="maintenance")
-        uow.allocations.add([allocation(1, "asset_2", start=TUESDAY, end=THURSDAY)])
-        found = uow.allocations.free_among(["asset_4", "asset_3", "asset_2", "asset_9"], "itemType_1", start, end)
-        assert [unit.identifier for unit in found] == ["asset_2", "asset_3"][not fits :]
-        assert uow.allocations.free_among(["asset_3"], "itemType_2", start, end) == []
-        assert uow.allocations.free_among([], "itemType_1", start, end) == []
-
-
 @pytest.mark.parametrize(("status", "blocks"), [("allocated", True), ("in_use", True), ("returned", False), ("cancelled", False)])
 def test_only_allocations_that_stand_block(ledger: Ledger, status: str, blocks: bool) -> None:
     stage(ledger)
     with ledger.write() as uow:
         uow.allocations.add([allocation(1, status=status)])
-        assert bool(uow.allocations.free_assets("itemType_1", MONDAY, TUESDAY, 5)) is not blocks
+        assert bool(uow.capacity.free_assets("itemType_1", Window(MONDAY, TUESDAY), NOW, 5)) is not blocks
         assert bool(uow.allocations.in_the_way("itemType_1", MONDAY, TUESDAY)) is blocks
 
 
@@ -85,40 +75,9 @@ def test_turnaround_blocks_too(ledger: Ledger) -> None:
     stage(ledger)
     with ledger.write() as uow:
         uow.allocations.add([allocation(1, start=TUESDAY, end=WEDNESDAY, blocked_from=TUESDAY - MINUTE, blocked_to=WEDNESDAY + MINUTE)])
-        assert uow.allocations.free_assets("itemType_1", MONDAY, TUESDAY, 5) == []
-        assert uow.allocations.free_assets("itemType_1", WEDNESDAY, THURSDAY, 5) == []
-        assert len(uow.allocations.free_assets("itemType_1", WEDNESDAY + MINUTE, THURSDAY, 5)) == 1
-
-
-def test_free_units_come_by_number_and_no_more_than_asked_for(ledger: Ledger) -> None:
-    with ledger.write() as uow:
-        add_item_type(uow)
-        add_asset(uow, "asset_10", asset_tag="FOG-10", location="Ghent")
-        add_asset(uow, "asset_2", serial_number="S-2", location="Oslo")
-        add_asset(uow, "asset_3", location="Ghent")
-        add_asset(uow, "asset_1", status="maintenance", location="Ghent")
-        free = uow.allocations.free_assets("itemType_1", MONDAY, TUESDAY, 10)
-        assert free == [
-            AssetUnit("asset_2", 2, "Oslo", "S-2"),
-            AssetUnit("asset_3", 3, "Ghent", "asset_3"),
-            AssetUnit("asset_10", 10, "Ghent", "FOG-10"),
-        ]
-        assert uow.allocations.free_assets("itemType_1", MONDAY, TUESDAY, 2) == free[:2]
-        assert uow.allocations.free_assets("itemType_1", MONDAY, TUESDAY, 10, location="Ghent") == free[1:]
-
-
-def test_counts_know_locations_and_leave_out_what_cannot_be_reserved(ledger: Ledger) -> None:
-    with ledger.write() as uow:
-        add_item_type(uow)
-        add_rent_action(uow, "ra_1")
-        for number, status, city in ((1, "available", "Ghent"), (2, "available", "Oslo"), (3, "lost", "Oslo")):
-            add_asset(uow, f"asset_{number}", status=status, location=city)
-        uow.allocations.add([allocation(1, "asset_2"), allocation(2, "asset_3")])
-        held = uow.allocations
-        assert (held.total_assets("itemType_1"), held.total_assets("itemType_1", "Oslo"), held.total_assets("itemType_2")) == (2, 1, 0)
-        assert held.busy_assets("itemType_1", MONDAY, TUESDAY) == 1
-        assert held.busy_assets("itemType_1", MONDAY, TUESDAY, "Ghent") == 0
-        assert held.busy_assets("itemType_1", TUESDAY, WEDNESDAY) == 0
+        assert uow.capacity.free_assets("itemType_1", Window(MONDAY, TUESDAY), NOW, 5) == []
+        assert uow.capacity.free_assets("itemType_1", Window(WEDNESDAY, THURSDAY), NOW, 5) == []
+        assert len(uow.capacity.free_assets("itemType_1", Window(WEDNESDAY + MINUTE, THURSDAY), NOW, 5)) == 1
 
 
 def test_what_is_in_the_way_is_named_latest_first(ledger: Ledger) -> None:
@@ -187,7 +146,7 @@ IMPOSSIBLE = {
     "no quantity": {"quantity": 0},
     "two of one unit": {"quantity": 2},
     "unknown status": {"status": "eaten"},
-    "end before start": {"allocated_to": MONDAY - MINUTE, "blocked_from": MONDAY - 2 * MINUTE},
+    "end before start": {"allocated_to": NOW, "blocked_from": MONDAY - 2 * MINUTE},
     "blocks less than it takes": {"blocked_to": TUESDAY - MINUTE},
     "unknown reservation": {"rent_action": "ra_99"},
     "unknown unit": {"asset": "asset_99"},
@@ -220,10 +179,10 @@ def test_free_means_no_stored_window_overlaps(ledger: Ledger, bookings: list[tup
                 taken.append((asset, begin, begin + hours))
         at = [MONDAY + timedelta(hours=hour) for hour in range(40)]
         uow.allocations.add([allocation(n, f"asset_{asset}", at[first], at[last]) for n, (asset, first, last) in enumerate(taken, 1)])
-        free = uow.allocations.free_assets("itemType_1", at[start], at[start + 4], 9)
+        free = uow.capacity.free_assets("itemType_1", Window(at[start], at[start + 4]), NOW, 9)
         overlapped = {asset for asset, first, last in taken if first < start + 4 and start < last}
         assert {unit.number for unit in free} == {1, 2, 3} - overlapped
-        assert uow.allocations.busy_assets("itemType_1", at[start], at[start + 4]) == len(overlapped)
+        assert uow.capacity.assets({"itemType_1": Window(at[start], at[start + 4])}, NOW)["itemType_1"].busy == len(overlapped)
         raise Enough
 
 
@@ -237,7 +196,7 @@ def race(ledger: Ledger, threads: int, number: int, hold: bool) -> Counter[str]:
             with ledger.write() as uow:
                 if hold:
                     uow.allocations.hold(["itemType_1"])
-                free = uow.allocations.free_assets("itemType_1", window, window + MINUTE, 1)
+                free = uow.capacity.free_assets("itemType_1", Window(window, window + MINUTE), NOW, 1)
                 uow.allocations.add([allocation(mine, unit.identifier, window, window + MINUTE) for unit in free])
             ends["booked" if free else "nothing free"] += 1
         except DoubleBooking:
@@ -303,20 +262,13 @@ def drawn(number: int, quantity: int, start: datetime, end: datetime, pool: str 
     return allocation(number, None, start, end, stock_pool=pool, quantity=quantity, **changes)
 
 
-def test_a_pool_has_what_nothing_that_overlaps_has_taken(ledger: Ledger) -> None:
+def test_what_takes_from_a_pool_is_in_the_way_too(ledger: Ledger) -> None:
     stage(ledger, assets=0)
     with ledger.write() as uow:
-        add_pool(uow, "pool_10", 5, location="Ghent")
         add_pool(uow, "pool_1", 30, name="Drums", location="Oslo")
-        add_pool(uow, "pool_2", 7, is_active=False)
-        add_pool(uow, "pool_3", 2, location="Ghent")
-        rows = [drawn(1, 10, MONDAY, TUESDAY), drawn(2, 4, TUESDAY, WEDNESDAY), drawn(3, 2, MONDAY, FRIDAY, "pool_3")]
-        uow.allocations.add([*rows, drawn(4, 9, MONDAY, FRIDAY, status="returned")])
-        free = uow.allocations.free_pools("itemType_1", MONDAY, WEDNESDAY)
-        assert free == [PoolUnits("pool_1", 1, "Oslo", "Drums", 16), PoolUnits("pool_10", 10, "Ghent", "Ghent", 5)]
-        assert [pool.quantity for pool in uow.allocations.free_pools("itemType_1", TUESDAY, WEDNESDAY)] == [26, 5]
-        assert [pool.quantity for pool in uow.allocations.free_pools("itemType_1", WEDNESDAY, THURSDAY, "Ghent")] == [5]
-        assert (uow.allocations.total_stock("itemType_1"), uow.allocations.total_stock("itemType_1", "Ghent")) == (37, 7)
+        uow.allocations.add(
+            [drawn(1, 10, MONDAY, TUESDAY), drawn(2, 4, TUESDAY, WEDNESDAY), drawn(3, 9, MONDAY, FRIDAY, status="returned")]
+        )
         assert uow.allocations.in_the_way("itemType_1", TUESDAY, WEDNESDAY, 1) == [Blocking("ra_1", None, TUESDAY, WEDNESDAY, 4)]
 
 
