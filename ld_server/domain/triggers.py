@@ -45,6 +45,7 @@ JOB_TYPES: Mapping[str, str] = {
 
 INTERNAL_HANDLERS: Mapping[str, str] = {
     "log": "Writes the event into the log of the worker.",
+    **{name: JOB_TYPES[name] for name in ("planning.shortfall_scan", "planning.build_request_submit")},
 }
 """What `invoke_internal` can call, and what it does."""
 

@@ -14,6 +14,7 @@ from ld_server.settings import Settings
 from relational.unit_of_work import Ledger
 from tests import factories
 from tests.http.conftest import Site, open_site
+from workers.actions.internal import scan_for_shortfalls
 from workers.jobs import shortfall_scan
 
 NOW = datetime(2027, 5, 1, 2, tzinfo=UTC)
@@ -132,3 +133,8 @@ def test_a_horizon_ends_the_view(planned: Site) -> None:
 def test_what_a_run_saw_is_a_graph_that_is_valid(planned: Site) -> None:
     run(planned)
     assert b"recommendedBuildQuantity" in planned.get(f"{SNAPSHOTS}/snap_1", Accept="text/turtle").content
+
+
+def test_an_event_can_set_a_run_going(planned: Site) -> None:
+    scan_for_shortfalls(planned.parts, {"id": "evt_9"}, {"createBuildRequests": True, "horizon": "P3000D"})
+    assert [one["triggerEventId"] for one in members(planned, BUILDS)] == ["evt_9"]

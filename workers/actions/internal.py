@@ -7,6 +7,7 @@ from typing import Any
 from ld_server.services.messages import envelope_of
 from ld_server.services.parts import Parts
 from workers.actions.job import Job, Means, Outcome
+from workers.jobs import build_request_submit, shortfall_scan
 
 log = logging.getLogger(__name__)
 
@@ -22,8 +23,20 @@ def write_into_log(_parts: Parts, envelope: Mapping[str, Any], _arguments: Mappi
     log.info("event %s %s about %s", envelope["type"], envelope["id"], envelope["subject"]["id"])
 
 
+def scan_for_shortfalls(parts: Parts, envelope: Mapping[str, Any], arguments: Mapping[str, Any]) -> None:
+    """A planning run because of the event; the arguments are the options of the job."""
+    shortfall_scan.run(parts, {**arguments, "eventId": envelope["id"]}, parts.now())
+
+
+def submit_build_requests(parts: Parts, _envelope: Mapping[str, Any], arguments: Mapping[str, Any]) -> None:
+    """Hands on what has been asked for by now, the event's build request among it."""
+    build_request_submit.run(parts, arguments, parts.now())
+
+
 HANDLERS: Mapping[str, Handler] = {
     "log": write_into_log,
+    "planning.shortfall_scan": scan_for_shortfalls,
+    "planning.build_request_submit": submit_build_requests,
 }
 """Name → what is called. A test compares it with the names that triggers may use."""
 
