@@ -16,6 +16,7 @@ from huey.registry import Message
 from ld_server.services import attachments
 from ld_server.services.parts import Parts
 from ld_server.settings import InvalidSetting
+from workers.jobs import overdue_scan
 
 QUEUE = "ld_reservations"
 
@@ -46,6 +47,7 @@ def sweep_idempotency(parts: Parts) -> int:
 TASKS: Mapping[str, Callable[[Parts], object]] = {
     "sweep_idempotency": sweep_idempotency,
     "sweep_attachments": attachments.sweep,
+    "overdue_scan": overdue_scan.run_by_clock,
 }
 """Every task by its name in the queue."""
 

@@ -15,9 +15,15 @@ def hourly() -> BaseTrigger:
     return OrTrigger([DateTrigger(timezone=UTC), IntervalTrigger(hours=1, jitter=60, timezone=UTC)])
 
 
+def each_minute() -> BaseTrigger:
+    """At once and then every minute."""
+    return OrTrigger([DateTrigger(timezone=UTC), IntervalTrigger(minutes=1, timezone=UTC)])
+
+
 TIMES: Mapping[str, Callable[[], BaseTrigger]] = {
     "sweep_idempotency": hourly,
     "sweep_attachments": hourly,
+    "overdue_scan": each_minute,
 }
 """The name of a task (see workers.app), and when it is due."""
 
