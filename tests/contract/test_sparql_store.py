@@ -352,7 +352,7 @@ ENDLESS = "{ ?a ?p ?x . ?b ?q ?y . ?c ?r ?z . ?d ?s ?w . FILTER(?x + ?y + ?z + ?
     ],
 )
 def test_a_query_ends_when_its_time_is_over(store: SparqlStore, query: str, media_type: str) -> None:
-    store.replace({CAMERA: many(120)})
+    store.replace({CAMERA: many(45)})
     with pytest.raises(QueryLimitExceeded, match="longer"):
         store.query(query, media_type, timeout=0.3)
     assert holds(store, "ASK { ?s ?p ?o }")
