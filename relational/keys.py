@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, func, insert, select, update
 
 from relational import tables
 from relational.index import number_of
@@ -43,6 +43,19 @@ class Keys:
         """The key with this hash, revoked and expired ones included, or None."""
         row = self._connection.execute(_KEYS.where(_K.hash == hash)).first()
         return _key(row) if row is not None else None
+
+    def find(self, identifier: str) -> KeyRow | None:
+        """The key with this identifier, revoked and expired ones included, or None."""
+        row = self._connection.execute(_KEYS.where(_K.identifier == identifier)).first()
+        return _key(row) if row is not None else None
+
+    def page(self, after: int, limit: int) -> list[KeyRow]:
+        """At most `limit` keys beyond a number, by number."""
+        return [_key(row) for row in self._connection.execute(_KEYS.where(_K.number > after).order_by(_K.number).limit(limit))]
+
+    def count(self) -> int:
+        """How many keys there ever were."""
+        return int(self._connection.execute(select(func.count()).select_from(tables.keys)).scalar_one())
 
     def all(self) -> list[KeyRow]:
         """Every key there ever was, by number."""

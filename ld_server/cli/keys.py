@@ -39,7 +39,7 @@ def create(given: argparse.Namespace) -> int:
 def show(given: argparse.Namespace) -> int:
     with _writing(given) as uow:
         rows = uow.keys.all()
-    table = [("id", "name", "scopes", "created", "expires", "state"), *(_cells(row, now()) for row in rows)]
+    table = [("id", "name", "scopes", "created", "expires", "last used", "state"), *(_cells(row, now()) for row in rows)]
     widths = [max(len(line[column]) for line in table) for column in range(len(table[0]))]
     for line in table:
         print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
@@ -54,10 +54,8 @@ def revoke(given: argparse.Namespace) -> int:
 
 
 def _cells(row: KeyRow, at: datetime) -> tuple[str, ...]:
-    ended = row.expires_at is not None and row.expires_at <= at
-    state = "revoked" if row.revoked_at else "expired" if ended else "valid"
-    expires = written(row.expires_at) if row.expires_at else "never"
-    return (row.identifier, row.name, ",".join(row.scopes), written(row.created_at), expires, state)
+    expires, used = (written(moment) if moment else "never" for moment in (row.expires_at, row.last_used_at))
+    return (row.identifier, row.name, ",".join(row.scopes), written(row.created_at), expires, used, keys.state(row, at))
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from ld_server.http.endpoints.custody import Conflicts, Custody
 from ld_server.http.endpoints.deliveries import Deliveries, Delivery, Sending
 from ld_server.http.endpoints.events import Event, Events
 from ld_server.http.endpoints.health import Live, Ready
+from ld_server.http.endpoints.keys import Key, KeyRing
 from ld_server.http.endpoints.looks import Looks
 from ld_server.http.endpoints.maintenance import AssetHistory, AssetLog
 from ld_server.http.endpoints.planning import DemandSignal, DemandSignals, Shortfalls
@@ -79,6 +80,8 @@ ROUTES: tuple[Route, ...] = (
         Route(f"{sort.path}/{{identifier}}", partial(Configuration, sort=sort), dict.fromkeys(("GET", "PATCH", "DELETE"), Scope.ADMIN))
         for sort in SORTS
     ),
+    Route("/v1/keys", KeyRing, {"GET": Scope.ADMIN, "POST": Scope.ADMIN}),
+    Route("/v1/keys/{identifier}", Key, {"GET": Scope.ADMIN, "DELETE": Scope.ADMIN}),
     Route("/v1/triggers/{identifier}/match", Match, {"POST": Scope.ADMIN}),
     Route("/v1/webhooks/{identifier}/rotate-secret", SecretRotation, {"POST": Scope.ADMIN}),
     Route("/v1/deliveries", Deliveries, {"GET": Scope.ADMIN}),

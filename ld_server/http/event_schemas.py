@@ -3,6 +3,7 @@
 from typing import Any
 
 from ld_server.domain.events import ENVELOPE_VERSION, EVENTS
+from ld_server.domain.scopes import Scope
 from ld_server.domain.triggers import ACTION_TYPES, JOB_TYPES, MOST_ACTIONS, PERIODS, SOURCES
 from ld_server.domain.webhooks import DEFAULT_CONCURRENCY, LARGEST_CONCURRENCY
 
@@ -191,7 +192,37 @@ ROTATION: Json = {
     "additionalProperties": False,
 }
 
+_SCOPES: Json = {"type": "array", "items": {"enum": [str(scope) for scope in Scope]}, "description": "Without any it may read."}
+
+KEY: Json = {
+    "type": "object",
+    "required": ["@id", "@type", "identifier", "name", "scopes", "status", "createdAt"],
+    "properties": {
+        "@id": IRI,
+        "@type": {"const": "Key"},
+        "identifier": {"type": "string"},
+        "name": LINE,
+        "scopes": _SCOPES,
+        "status": {"enum": ["valid", "expired", "revoked"]},
+        "createdAt": INSTANT,
+        "expiresAt": INSTANT,
+        "revokedAt": INSTANT,
+        "lastUsedAt": {**INSTANT, "description": "To the hour."},
+        "key": {"type": "string", "description": "The key itself: in the answer that made it, and nowhere else."},
+    },
+    "additionalProperties": False,
+}
+
+NEW_KEY: Json = {
+    "type": "object",
+    "required": ["name"],
+    "properties": {"name": LINE, "scopes": _SCOPES, "expiresAt": INSTANT},
+    "additionalProperties": False,
+}
+
 CONFIGURATION_SCHEMAS: Json = {
+    "Key": KEY,
+    "NewKey": NEW_KEY,
     "Event": ENVELOPE,
     "Events": FEED,
     "Action": ACTION,

@@ -29,6 +29,7 @@ from ld_server.http.endpoints.deliveries import Deliveries, Delivery, Sending
 from ld_server.http.endpoints.discovery import OPEN_TO_ALL
 from ld_server.http.endpoints.events import EVENT_OFFERS, EVENT_STREAM, LAST_EVENT_ID, Event, Events
 from ld_server.http.endpoints.health import Live, Ready
+from ld_server.http.endpoints.keys import Key, KeyRing
 from ld_server.http.endpoints.looks import MEDIA, Looks
 from ld_server.http.endpoints.maintenance import LOG_OF_ASSET, AssetHistory, AssetLog
 from ld_server.http.endpoints.planning import FILTERS as ASKED_OF_PLANNING
@@ -682,6 +683,41 @@ def _rotated(_route: Route) -> Operation:
     )
 
 
+def _key_ring(_route: Route) -> Operation:
+    page = Answer(200, "A page of them.", {JSON.media_type: configured_page(_ref("Key"))}, ("ETag",))
+    return Operation("listKeys", "key", "Every API key there ever was", (page, NOT_MODIFIED), (PAGED, NEGOTIATED, CONDITIONAL))
+
+
+def _key_made(_route: Route) -> Operation:
+    content = {JSON.media_type: _ref("Key")}
+    made = Answer(201, "The new key, with its text in `key`, which is told this once.", content, ("Location", "Idempotency-Replayed"))
+    rehearsed = Answer(200, "What would have been made: the request was to be validated only.", content, ("Preference-Applied",))
+    return Operation(
+        name="createKey",
+        group="key",
+        summary="A new API key",
+        answers=(rehearsed, made),
+        manners=(REHEARSED, ONCE, QUERIED, NEGOTIATED, READ, Manner((), (errors.ShapeViolation,))),
+        body=Content({JSON.media_type: _ref("NewKey")}, KEY_EXAMPLES),
+    )
+
+
+def _key(_route: Route) -> Operation:
+    found = Answer(200, "The key as it stands now, without its text.", {JSON.media_type: _ref("Key")}, ("ETag",))
+    return Operation("getKey", "key", "One API key", (found, NOT_MODIFIED), (_KEY, QUERIED, NEGOTIATED, CONDITIONAL))
+
+
+def _key_revoked(_route: Route) -> Operation:
+    gone = Answer(204, "It opens nothing any more; it stays in the list.")
+    return Operation("revokeKey", "key", "Revoke an API key", (gone,), (_KEY, QUERIED))
+
+
+_KEY = _in_path("identifier", "Identifier of the key.")
+KEY_EXAMPLES: Json = {
+    "required": {"name": "Dashboard of Ghent"},
+    "everything": {"name": "Planner of Ghent", "scopes": ["planner", "approver"], "expiresAt": "2199-01-31T00:00:00Z"},
+}
+
 CONFIGURED = Manner((), (errors.ShapeViolation, errors.UnknownReference))
 
 
@@ -999,6 +1035,10 @@ DESCRIPTIONS: Mapping[tuple[Any, str], Describe] = {
     (Configuration, "GET"): _configuration,
     (Configuration, "PATCH"): _reconfigure,
     (Configuration, "DELETE"): _unconfigure,
+    (KeyRing, "GET"): _key_ring,
+    (KeyRing, "POST"): _key_made,
+    (Key, "GET"): _key,
+    (Key, "DELETE"): _key_revoked,
     (Match, "POST"): _matched,
     (SecretRotation, "POST"): _rotated,
     (Deliveries, "GET"): _deliveries,

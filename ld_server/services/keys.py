@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Sequence
 from datetime import datetime
 
+from ld_server.domain.errors import NotFound
 from relational.keys import KeyRow
 from relational.unit_of_work import UnitOfWork
 
@@ -33,3 +34,23 @@ def add(uow: UnitOfWork, text: str, name: str, scopes: Sequence[str], at: dateti
     )
     uow.keys.add(row)
     return row
+
+
+def state(row: KeyRow, at: datetime) -> str:
+    """How a key stands at an instant: valid, expired or revoked."""
+    if row.revoked_at is not None:
+        return "revoked"
+    return "expired" if row.expires_at is not None and row.expires_at <= at else "valid"
+
+
+def found(uow: UnitOfWork, identifier: str) -> KeyRow:
+    """The key with this identifier. Raises NotFound."""
+    row = uow.keys.find(identifier) if identifier.isprintable() else None
+    if row is None:
+        raise NotFound(f"There is no key {identifier!r}.")
+    return row
+
+
+def revoke(uow: UnitOfWork, identifier: str, at: datetime) -> None:
+    """Makes a key useless from now on; one that is revoked already stays as it is. Raises NotFound."""
+    uow.keys.revoke(found(uow, identifier).identifier, at)
