@@ -56,3 +56,9 @@ def earlier(moment: datetime, length: timedelta) -> datetime:
 def later(moment: datetime, length: timedelta) -> datetime:
     """So long after; time runs out at LATEST."""
     return moment + length if LATEST - moment > length else LATEST
+
+
+def next_minute(instant: datetime) -> datetime:
+    """The first full minute (UTC) that is not before an instant; an instant that is one stays."""
+    whole = instant.replace(second=0, microsecond=0)
+    return whole if whole == instant else later(whole, timedelta(minutes=1))

@@ -85,7 +85,12 @@ def _terms(item_type: Document, default_rule: Rule) -> Terms:
 
 def blocked(uow: UnitOfWork, item_types: Iterable[str], window: Window) -> dict[str, Window]:
     """Item type → the window in which its units are blocked for a reservation of this window."""
-    return {item_type: one.turnaround.around(window) for item_type, one in terms(uow, item_types).items()}
+    return around(terms(uow, item_types), window)
+
+
+def around(known: Mapping[str, Terms], window: Window) -> dict[str, Window]:
+    """The same, where the terms have been read already."""
+    return {item_type: one.turnaround.around(window) for item_type, one in known.items()}
 
 
 # --- kits -------------------------------------------------------------------------------------------------------------
@@ -191,7 +196,13 @@ def free(uow: UnitOfWork, wanted: Mapping[str, int], windows: Mapping[str, Windo
     is so much. Units are gathered at few places, and those come first that leave the smallest gaps in their calendars. Sure while the
     item types are held.
     """
-    known = terms(uow, windows, given.default_rule)
+    return dealt(uow, wanted, windows, terms(uow, wanted, given.default_rule), given)
+
+
+def dealt(
+    uow: UnitOfWork, wanted: Mapping[str, int], windows: Mapping[str, Window], known: Mapping[str, Terms], given: Circumstances
+) -> dict[str, list[Supply]]:
+    """What `free` gives, where the terms have been read already."""
     told_apart, counted = _by_kind({item: windows[item] for item in wanted}, known)
     pools = uow.capacity.pools(counted, given.now, given.location) if counted else {}
     limits = _limits(wanted, given)

@@ -10,7 +10,7 @@ from ld_server.domain.allocation import Claim, Demand, LinePlan, plan, wanted
 from ld_server.domain.commands import Document
 from ld_server.domain.duration import seconds
 from ld_server.domain.status import BLOCKING, AllocationStatus
-from ld_server.domain.window import Window
+from ld_server.domain.window import Window, next_minute
 from ld_server.resources.asset import ASSET
 from ld_server.resources.kind import instant, written
 from ld_server.services import availability, plans, references, shortage, supply
@@ -36,15 +36,20 @@ def planned(uow: UnitOfWork, document: Document, occasion: Occasion) -> Planned:
 
 
 def _planned(uow: UnitOfWork, document: Document, demands: Sequence[Demand], occasion: Occasion) -> Planned:
-    needed = wanted(demands)
-    blocked = availability.blocked(uow, needed, window_of(document))
-    free = availability.free(uow, needed, blocked, plans.given(document, occasion))
+    needed, given = wanted(demands), plans.given(document, occasion)
+    known = availability.terms(uow, needed, given.default_rule)
+    blocked = availability.around(known, window_of(document))
+    free = availability.dealt(uow, needed, blocked, known, given)
     return Planned(document, plan(demands, free), blocked)
 
 
 def _with_first_window(uow: UnitOfWork, document: Document, demands: Sequence[Demand], occasion: Occasion) -> Document:
-    """The reservation in the first window that has everything it asks for: not before now, and not before the start it was given."""
-    after = max(occasion.now, instant(document["startTime"])) if "startTime" in document else occasion.now
+    """
+    The reservation in the first window that has everything it asks for: not before the next full minute, and not before the start it
+    was given.
+    """
+    soon = next_minute(occasion.now)
+    after = max(soon, instant(document["startTime"])) if "startTime" in document else soon
     duration = timedelta(seconds=seconds(document["duration"]))
     window = availability.first_window(uow, wanted(demands), duration, after, plans.given(document, occasion))
     if window is None:

@@ -2,12 +2,14 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from ld_server.domain.commands import (
     AllocateUnits,
+    ApproveReservation,
     ChangeReservation,
     CreateReservation,
     Document,
@@ -173,6 +175,14 @@ def test_what_is_to_begin_soon_begins_now(fleet: Fleet) -> None:
     document = fleet.approve(booked)
     assert (document["startTime"], document["endTime"]) == ("2027-02-01T12:30:00Z", "2027-02-01T16:30:00Z")
     assert "duration" not in document and document["isAsap"] is True
+
+
+@pytest.mark.parametrize(("second", "microsecond"), [(0, 1), (59, 999_999)])
+def test_what_is_to_begin_soon_begins_on_a_full_minute(fleet: Fleet, second: int, microsecond: int) -> None:
+    booked = as_soon_as_possible(fleet, fleet.stocked("TN-1"))
+    now = datetime(2027, 2, 1, 12, 59, second, microsecond, UTC)
+    document = document_of(fleet.do(ApproveReservation(booked, None, "hard_fail"), now=now))
+    assert (document["startTime"], document["endTime"]) == ("2027-02-01T13:00:00Z", "2027-02-01T17:00:00Z")
 
 
 def test_what_is_to_begin_soon_waits_for_its_start_and_for_others(fleet: Fleet) -> None:
