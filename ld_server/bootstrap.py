@@ -16,6 +16,7 @@ from ld_server.services import keys
 from ld_server.services.addresses import allowed_by
 from ld_server.services.parts import Parts
 from ld_server.services.sealing import Sealing
+from ld_server.services.tokens import Tokens
 from ld_server.settings import InvalidSetting, Settings
 from ld_server.sparql.store import open_store
 from relational.migrations import migrate
@@ -32,9 +33,11 @@ def build(settings: Settings) -> Parts:
     """
     The parts of one process. Opens no connection yet; the ledger must have been prepared.
 
-    Raises InvalidSetting for shapes of the operator that cannot be used, and for what LD_WEBHOOK_ALLOW says that cannot be read.
+    Raises InvalidSetting for shapes of the operator that cannot be used, for what LD_WEBHOOK_ALLOW says that cannot
+    be read, and for tokens that would be checked by halves.
     """
     allowed_by(settings)
+    Tokens(settings)
     naming = Naming(settings.base_iri, PATHS)
     return Parts(
         settings=settings,

@@ -68,6 +68,13 @@ class Settings:
     admin_key: str = setting(
         "LD_ADMIN_KEY", "", "The first admin key; when empty the first start makes one and prints it once.", secret=True
     )
+    jwt_jwks: str = setting("LD_JWT_JWKS", "", "File or URL of the public keys (JWKS) that tokens are checked with; empty means none.")
+    jwt_secret: str = setting(
+        "LD_JWT_SECRET", "", "Secret that tokens with HS256 are checked with, at least 32 bytes; empty means none.", secret=True
+    )
+    jwt_issuer: str = setting("LD_JWT_ISSUER", "", "Who issues tokens: their claim iss; needed where tokens are taken.")
+    jwt_audience: str = setting("LD_JWT_AUDIENCE", "", "Whom tokens are for: their claim aud has it; needed where tokens are taken.")
+    jwt_leeway: float = setting("LD_JWT_LEEWAY", 30.0, "Seconds by which the clock of the issuer may be wrong.")
     allocation_policy: str = setting(
         "LD_ALLOCATION_POLICY", "hard_fail", "What approval does when units are missing: hard_fail or allow_under_allocation."
     )

@@ -1,11 +1,12 @@
 """
-Who is asking, and whether they may: API keys from `Authorization: Bearer …` or `X-Api-Key`, scopes from the route table.
+Who is asking, and whether they may: API keys and JSON Web Tokens from `Authorization: Bearer …` or `X-Api-Key`, scopes from the table of
+routes.
 
 A browser can send neither, so that what can be read is also opened by HTTP Basic with the key as password. Browsers send that by
 themselves, also when another site makes them: it counts for reading only, and nothing can be changed with it.
 
 Keys are looked up by their hash. A key that was found is remembered for MEMORY_SECONDS, because every GET needs it; a
-revoked key may therefore work that much longer.
+revoked key may therefore work that much longer. A token is checked each time.
 """
 
 import base64
@@ -21,6 +22,7 @@ from ld_server.domain.errors import Forbidden, StoreUnavailable, Unauthenticated
 from ld_server.domain.scopes import Scope, allows
 from ld_server.services.keys import hash_of
 from ld_server.services.parts import Parts
+from ld_server.services.tokens import Tokens, looks_like_token
 from relational.keys import KeyRow
 
 ANY: Literal["any"] = "any"
@@ -41,7 +43,7 @@ TOUCH_AFTER = timedelta(hours=1)
 
 @dataclass(frozen=True)
 class Principal:
-    """The holder of a key: the key's identifier and name, and what it may do."""
+    """The holder of a key or a token: the key's identifier and name, or the token's issuer and subject, and what it may do."""
 
     identifier: str
     name: str
@@ -58,16 +60,23 @@ class Authentication:
     def __init__(self, parts: Parts, needed: Mapping[str, Mapping[str, Needed]]) -> None:
         self._needed = needed
         self._keys = Keys(parts)
+        self._tokens = Tokens(parts.settings)
 
     def process_resource(self, req: falcon.Request, _resp: falcon.Response, _resource: object, _params: dict[str, Any]) -> None:
         """Sets `req.context.principal`. Raises Unauthenticated or Forbidden. Methods that the route does not have are refused elsewhere."""
         needed = self._needed[req.uri_template or ""].get(req.method)
         if needed is None:
             return
-        principal = self._keys.principal(presented_key(req.env))
+        principal = self._principal(presented_key(req.env))
         req.context.principal = principal
         if not principal.may(needed):
             raise Forbidden(f"This needs a key with the scope {needed}.", scope=needed)
+
+    def _principal(self, text: str) -> Principal:
+        if not (self._tokens.are_taken and looks_like_token(text)):
+            return self._keys.principal(text)
+        bearer = self._tokens.bearer(text)
+        return Principal(bearer.identifier, bearer.subject, bearer.scopes)
 
 
 def presented_key(env: Mapping[str, Any]) -> str:
