@@ -89,7 +89,7 @@ from workers.relay import Relay
 url, directory, name = sys.argv[1:]
 parts = build(Settings(
     data_dir=Path(directory), database_url=url, sparql_url="memory:", webhook_allow="127.0.0.1",
-    delivery_interval=0.02, delivery_lease=1.5, relay_lease=0.5, webhook_timeout=1.0,
+    delivery_interval=0.02, delivery_lease=5.0, relay_lease=1.0, webhook_timeout=4.0,
 ))
 deliverer = Deliverer(parts, name)
 relay = Relay(parts, name, deliverer.nudge)
