@@ -78,6 +78,7 @@ class Settings:
     allocation_policy: str = setting(
         "LD_ALLOCATION_POLICY", "hard_fail", "What approval does when units are missing: hard_fail or allow_under_allocation."
     )
+    four_eyes: str = setting("LD_FOUR_EYES", "off", "Whether nobody may approve a reservation that they made or are to get: on or off.")
     capacity_rule: str = setting("LD_CAPACITY_RULE", "overlap", "How a window uses a pool: overlap or peak.")
     search_horizon_days: int = setting("LD_SEARCH_HORIZON_DAYS", 366, "Days ahead in which a free window is searched.")
     max_body_bytes: int = setting("LD_MAX_BODY_BYTES", 4 * 1024 * 1024, "Largest request body in bytes.")
@@ -150,6 +151,7 @@ class Settings:
 _CHOICES = {
     "allocation_policy": ("hard_fail", "allow_under_allocation"),
     "capacity_rule": ("overlap", "peak"),
+    "four_eyes": ("on", "off"),
     "attachment_position": ("strip", "keep"),
 }
 _POSITIVE = (

@@ -62,6 +62,10 @@ class Forbidden(Refusal):
     """The key does not allow this"""
 
 
+class OwnReservation(Refusal):
+    """Somebody else has to approve this"""
+
+
 class LinkRefused(Refusal):
     """The link is not valid, or no longer"""
 

@@ -46,6 +46,7 @@ PROBLEMS: Mapping[type[Refusal], Problem] = {
     errors.QueryLimitExceeded: Problem("query-limit-exceeded", 400, "Ask for less: a LIMIT, a narrower pattern, a shorter window."),
     errors.Unauthenticated: Problem("unauthenticated", 401, "Send a valid key as `Authorization: Bearer …` or `X-Api-Key: …`."),
     errors.Forbidden: Problem("forbidden", 403, "Use a key that has the scope which the problem names."),
+    errors.OwnReservation: Problem("own-reservation", 403, "Ask somebody to approve it who has neither made it nor is to get it."),
     errors.LinkRefused: Problem("link-refused", 403, "Ask for a new link: GET the attachment, or initiate the upload again."),
     errors.NotFound: Problem("not-found", 404, "Check the path and the identifier; `/` lists what there is."),
     errors.MethodNotAllowed: Problem("method-not-allowed", 405, "Use one of the methods in the Allow header."),

@@ -86,6 +86,7 @@ def occasion_of(req: falcon.Request, parts: Parts) -> Occasion:
         new_event_id=new_event_id,
         capacity_rule=parts.settings.capacity_rule,
         search_horizon=timedelta(days=parts.settings.search_horizon_days),
+        has_four_eyes=parts.settings.four_eyes == "on",
     )
 
 

@@ -967,7 +967,7 @@ def _blob_uploaded(_route: Route) -> Operation:
 TAKEN = Manner((), (errors.TransitionRefused,))
 CLAIMING = (errors.TransitionRefused, errors.InsufficientAvailability)
 STEP_REFUSALS: Mapping[Step, Manner] = {
-    Step.APPROVE: Manner((), CLAIMING),
+    Step.APPROVE: Manner((), (*CLAIMING, errors.OwnReservation)),
     Step.ALLOCATE: Manner((), (*CLAIMING, errors.UnknownReference)),
     Step.RELEASE: Manner((), (errors.TransitionRefused, errors.UnknownReference)),
     Step.SWAP: Manner((), (*CLAIMING, errors.UnknownReference)),

@@ -30,6 +30,8 @@ class Occasion:
     new_event_id: Callable[[], str]
     capacity_rule: str = Rule.OVERLAP
     search_horizon: timedelta = timedelta(days=366)
+    has_four_eyes: bool = False
+    """Whether nobody approves what they asked for."""
 
     @property
     def moment(self) -> str:

@@ -16,7 +16,7 @@ from ld_server.domain.commands import (
     RejectReservation,
     SubmitReservation,
 )
-from ld_server.domain.errors import ShapeViolation, TransitionRefused, Violation
+from ld_server.domain.errors import OwnReservation, ShapeViolation, TransitionRefused, Violation
 from ld_server.domain.status import ACTION_STATUS, ENDED, AllocationStatus, ItemKind, Priority, Status, Step
 from ld_server.rdf import vocab
 from ld_server.resources.item_type import ITEM_TYPE
@@ -88,9 +88,11 @@ def approve(uow: UnitOfWork, command: ApproveReservation, occasion: Occasion) ->
     Approve a reservation and promise it concrete units, which nobody else gets in its window and the turnaround around it. One that
     is to begin as soon as possible gets the first window that has everything it asks for.
 
-    Raises NotFound, Stale, TransitionRefused, and under Policy.HARD_FAIL InsufficientAvailability when a unit is missing.
+    Raises NotFound, Stale, TransitionRefused, and under Policy.HARD_FAIL InsufficientAvailability when a unit is missing; OwnReservation
+    under the rule of four eyes.
     """
     head, before = opened_for(uow, command, Step.APPROVE)
+    _refuse_own(before, occasion)
     planned = promises.planned(uow, before, occasion)
     if planned.short and command.policy == Policy.HARD_FAIL:
         raise shortage.refusal(uow, planned, planned.short, occasion)
@@ -125,6 +127,15 @@ def fulfill(uow: UnitOfWork, command: FulfillReservation, occasion: Occasion) ->
     freed = promises.allocated(before)
     happened = {"rentAction.allocation.released": freed}
     return taken(uow, head, before, promises.freed(uow, before, freed), Step.FULFILL, occasion, happened)
+
+
+def _refuse_own(document: Document, occasion: Occasion) -> None:
+    """Under the rule of four eyes nobody approves what they made, or are to get, whichever scopes they have."""
+    agent = document.get("agent")
+    named = [agent.get(key) for key in ("identifier", "name", "email")] if isinstance(agent, dict) else [agent]
+    people = {one.removeprefix("mailto:").casefold() for one in (document["createdBy"], *named) if isinstance(one, str)}
+    if occasion.has_four_eyes and occasion.principal.casefold() in people:
+        raise OwnReservation(f"{document['identifier']} was asked for by {occasion.principal}; somebody else has to approve it.")
 
 
 def _refuse_while_out(document: Document) -> None:

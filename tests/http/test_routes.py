@@ -1,5 +1,7 @@
 """The table of routes: complete, closed by default, and kept by the application."""
 
+from itertools import product
+
 import orjson
 import pytest
 from falcon import testing
@@ -65,11 +67,12 @@ def test_a_route_without_a_key_is_either_public_or_refused(site: Site, route: Ro
 @pytest.mark.parametrize(("route", "method"), EVERY)
 def test_each_scope_opens_what_needs_it(site: Site, route: Route, method: str) -> None:
     needed = route.needs[method]
-    for name in site.keys:
-        answer = site.ask(method, path_of(route), key=name)
+    methods = [method, "HEAD"] if method == "GET" else [method]
+    for name, asked in product(site.keys, methods):
+        answer = site.ask(asked, path_of(route), key=name)
         allowed = needed in (PUBLIC, ANY, name) or name == Scope.ADMIN
         assert (answer.status_code == 403) is not allowed, (name, answer.text)
-        if not allowed:
+        if not allowed and asked != "HEAD":
             assert problem(answer, "forbidden", 403)["scope"] == needed
 
 

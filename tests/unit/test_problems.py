@@ -13,7 +13,7 @@ REFUSALS = {one for _, one in inspect.getmembers(errors, inspect.isclass) if iss
 CONTRACT = {
     400: "malformed-request malformed-body unknown-context invalid-parameter query-refused query-limit-exceeded",
     401: "unauthenticated",
-    403: "forbidden link-refused",
+    403: "forbidden own-reservation link-refused",
     404: "not-found",
     405: "method-not-allowed",
     406: "not-acceptable",
