@@ -62,6 +62,7 @@ HEAD = tuple(tables.documents.c[name] for name in Head.__slots__)
 
 _HEADS: Select[Any] = select(*HEAD)
 _HEAD = _HEADS.where(tables.documents.c.identifier == bindparam("of"))
+_SOME_HEADS = _HEADS.where(tables.documents.c.identifier.in_(bindparam("identifiers", expanding=True)))
 _LOCKED = _HEAD.with_for_update(key_share=True)
 _REVISIONS = select(*(tables.revisions.c[name] for name in Revision.__slots__))
 _HISTORY = (
@@ -131,7 +132,7 @@ class Documents:
         wanted = sorted(set(identifiers))
         if not wanted:
             return {}
-        rows = self._connection.execute(_HEADS.where(tables.documents.c.identifier.in_(wanted)))
+        rows = self._connection.execute(_SOME_HEADS, {"identifiers": wanted})
         return {row.identifier: Head(*row) for row in rows}
 
     def locked(self, identifier: str) -> Head | None:
