@@ -12,6 +12,7 @@ from ld_server.http.negotiation import RESOURCE_OFFERS, Wanted, not_acceptable, 
 from ld_server.http.preconditions import entity_tag
 from ld_server.http.preferences import APPLIED, is_rehearsal
 from ld_server.rdf.representation import collection_bytes, represent
+from ld_server.services import shortage
 from ld_server.services.occasion import Occasion, new_event_id
 from ld_server.services.parts import Parts
 from relational.documents import Head
@@ -56,9 +57,9 @@ def perform(req: falcon.Request, parts: Parts, act: Act, body: bytes) -> Answer:
     """
     key, occasion = key_of(req), occasion_of(req, parts)
     if is_rehearsal(req):
-        with parts.ledger.rehearse() as uow:
+        with shortage.explaining(parts.ledger), parts.ledger.rehearse() as uow:
             return _rehearsed(act(uow, occasion))
-    with parts.ledger.write() as uow:
+    with shortage.explaining(parts.ledger), parts.ledger.write() as uow:
         if key is None:
             return act(uow, occasion)
         keep = timedelta(hours=parts.settings.idempotency_hours)

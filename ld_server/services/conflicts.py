@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ld_server.domain.commands import Document
-from ld_server.domain.errors import InsufficientAvailability
 from ld_server.domain.risk import Danger, Reason
 from ld_server.domain.status import Status
 from ld_server.resources.rent_action import RENT_ACTION
@@ -58,8 +57,8 @@ def _missing(uow: UnitOfWork, document: Document, occasion: Occasion) -> list[di
 def _short_lines(uow: UnitOfWork, document: Document, occasion: Occasion) -> list[dict[str, Any]]:
     try:
         plan = promises.planned(uow, document, occasion)
-    except InsufficientAvailability as nothing_fits:
-        lines: list[dict[str, Any]] = nothing_fits.members["lines"]
+    except shortage.Unexplained as nothing_fits:
+        lines: list[dict[str, Any]] = nothing_fits.explain(uow).members["lines"]
         return lines
     return shortage.explained(uow, plan, plan.short, occasion) if plan.short else []
 

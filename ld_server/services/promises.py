@@ -54,7 +54,7 @@ def _with_first_window(uow: UnitOfWork, document: Document, demands: Sequence[De
     window = availability.first_window(uow, wanted(demands), duration, after, plans.given(document, occasion))
     if window is None:
         at_once = _planned(uow, _in_window(document, Window(after, after + duration)), demands, occasion)
-        raise shortage.no_window(uow, at_once, occasion)
+        raise shortage.Unexplained(lambda reading: shortage.no_window(reading, at_once, occasion))
     return _in_window(document, window)
 
 

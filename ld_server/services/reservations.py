@@ -95,7 +95,7 @@ def approve(uow: UnitOfWork, command: ApproveReservation, occasion: Occasion) ->
     _refuse_own(before, occasion)
     planned = promises.planned(uow, before, occasion)
     if planned.short and command.policy == Policy.HARD_FAIL:
-        raise shortage.refusal(uow, planned, planned.short, occasion)
+        raise shortage.Unexplained(lambda reading: shortage.refusal(reading, planned, planned.short, occasion))
     asked = {**planned.document, "approvedBy": occasion.principal}
     promised = promises.promise(uow, asked, planned.lines, planned.blocked, occasion)
     changed = promises.with_allocations(asked, [*before["allocations"], *promised])

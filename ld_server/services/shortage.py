@@ -1,6 +1,7 @@
 """The refusal for want of units says for each line that is short what is missing, who is in the way, and what would fit."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from ld_server.domain import kits
@@ -16,10 +17,33 @@ from ld_server.services.occasion import Occasion
 from ld_server.services.plans import Planned
 from relational.allocations import AllocationRow, Blocking
 from relational.capacity import Block
-from relational.unit_of_work import UnitOfWork
+from relational.unit_of_work import Ledger, UnitOfWork
 
 MOST_LOCATIONS = 20
 """Other places that are looked at for one line."""
+
+
+class Unexplained(InsufficientAvailability):
+    """
+    There are not enough units in this window
+
+    What explains it costs more than the plan, and is not asked for while others wait for the item types: see `explaining`.
+    """
+
+    def __init__(self, explain: Callable[[UnitOfWork], InsufficientAvailability]) -> None:
+        super().__init__("There are not enough units in this window.")
+        self.explain = explain
+
+
+@contextmanager
+def explaining(ledger: Ledger) -> Iterator[None]:
+    """What is refused unexplained by a transaction in here is refused with everything that explains it, after that transaction ended."""
+    try:
+        yield
+    except Unexplained as refused:
+        with ledger.read() as uow:
+            explained = refused.explain(uow)
+        raise explained from None
 
 
 def refusal(uow: UnitOfWork, planned: Planned, short: Sequence[LinePlan], occasion: Occasion) -> InsufficientAvailability:

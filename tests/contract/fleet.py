@@ -30,6 +30,7 @@ from ld_server.rdf.naming import Naming
 from ld_server.resources import PATHS
 from ld_server.services import handle
 from ld_server.services.occasion import Occasion
+from ld_server.services.shortage import explaining
 from relational.allocations import AllocationRow
 from relational.documents import Head
 from relational.unit_of_work import Ledger
@@ -65,7 +66,7 @@ class Fleet:
         return Occasion(**{**usual, **changes})
 
     def do(self, command: Command, **occasion: Any) -> Head:
-        with self.ledger.write() as uow:
+        with explaining(self.ledger), self.ledger.write() as uow:
             return handle(uow, command, self.occasion(**occasion))
 
     def item_type(self, code: str = "TN-2", **changes: Any) -> str:

@@ -136,3 +136,18 @@ def test_one_unit_is_swapped_in_once(fleet: Fleet) -> None:
     promised = [tag for rival in rivals for tag in tags(fleet.document(rival))]
     assert len(set(promised)) == THREADS and "TN-spare" in promised
     assert "Head" in kinds(outcomes)
+
+
+def test_a_unit_goes_out_or_is_swapped_and_the_one_that_goes_out_is_the_one_that_is_written_down(fleet: Fleet) -> None:
+    timer = fleet.stocked("TN-1", "TN-2")
+    for _ in range(ROUNDS):
+        booked = fleet.booked(timer)
+        (promised,) = fleet.allocations(booked)
+        swap = SwapAllocation(booked, f"alloc_{promised.number}")
+        outcomes = at_once([partial(fleet.check_out, booked), partial(fleet.do, swap)])
+        assert kinds(outcomes) in (["Head", "dict"], ["TransitionRefused", "dict"])
+        (out,) = fleet.allocations(booked)
+        written_down = [one["asset"]["identifier"] for one in fleet.document(booked)["allocations"] if one["status"] == "in_use"]
+        assert (out.status, [out.asset]) == ("in_use", written_down)
+        assert (out.asset != promised.asset) is ("Head" in kinds(outcomes))
+        fleet.take_back(booked)

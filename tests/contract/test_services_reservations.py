@@ -8,6 +8,7 @@ import pytest
 from ld_server.domain.commands import ApproveReservation, CreateAsset, CreateReservation, RejectReservation
 from ld_server.domain.errors import InsufficientAvailability, InvalidParameter, NotFound, Stale, TransitionRefused, UnknownReference
 from ld_server.services import handle
+from ld_server.services.shortage import Unexplained
 from relational.unit_of_work import Ledger
 from tests.contract.fleet import AFTERNOON, BASE, CONTEXT, MIDDAY, MORNING, NOW, Fleet, asset, document_of, reservation, tags
 
@@ -442,3 +443,19 @@ def test_a_rollback_leaves_nothing_of_an_approval(fleet: Fleet) -> None:
 
 class _PowerCut(Exception):
     """Something that happens after everything was written and before it is committed."""
+
+
+def test_a_refusal_is_explained_after_its_transaction(fleet: Fleet) -> None:
+    """Nobody waits for the explanation: it is read when the item types are held no more, and says the same."""
+    timer = fleet.stocked("TN-1")
+    fleet.booked(timer)
+    late = fleet.reserve(timer)
+    with pytest.raises(Unexplained) as refused, fleet.ledger.write() as uow:
+        handle(uow, ApproveReservation(late, None, "hard_fail"), fleet.occasion())
+    assert refused.value.members == {}
+    with fleet.ledger.read() as uow:
+        told = refused.value.explain(uow)
+    with pytest.raises(InsufficientAvailability) as whole:
+        fleet.approve(late)
+    assert type(whole.value) is InsufficientAvailability
+    assert (told.detail, told.members) == (whole.value.detail, whole.value.members)
