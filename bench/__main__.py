@@ -1,6 +1,6 @@
 """Every benchmark, one after another: `make bench`."""
 
-from bench import create, deliver, get_one, lag, writes
+from bench import availability, create, deliver, get_one, lag, writes
 
-for benchmark in (get_one, writes, create, lag, deliver):
+for benchmark in (get_one, writes, create, lag, deliver, availability):
     benchmark.main()
