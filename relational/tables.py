@@ -52,6 +52,7 @@ KINDS = (
     "demandSignal",
     "buildRequest",
     "supplySnapshot",
+    "run",
 )
 """What has numbers of its own. Numbers rise per kind; one that was drawn and not used leaves a gap."""
 
@@ -602,11 +603,42 @@ triggers = Table(
     Column("revision", Integer, nullable=False),
     Column("created_at", Instant, nullable=False),
     Column("updated_at", Instant, nullable=False),
+    Column("next_run_at", Instant),
     PrimaryKeyConstraint("identifier", name="triggers_have_one_row"),
     UniqueConstraint("number", name="triggers_are_numbered"),
     CheckConstraint("source IN ('event', 'schedule')", name="trigger_source_is_known"),
+    Index("triggers_by_next_run", "next_run_at"),
 )
 """What is done when something happens. A trigger sees the events whose sequence is above `sees_after`."""
+
+_unfinished_run = text("status IN ('waiting', 'running')")
+
+runs = Table(
+    "runs",
+    schema,
+    Column("identifier", Text, nullable=False),
+    Column("number", BigInteger, nullable=False),
+    Column("trigger", Text, nullable=False),
+    Column("job_type", Text),
+    Column("due_at", Instant),
+    Column("asked_by", Text),
+    Column("status", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("started_at", Instant),
+    Column("lease_until", Instant),
+    Column("finished_at", Instant),
+    Column("summary", Text),
+    Column("error", Text),
+    Column("event_id", Text),
+    Column("revision", Integer, nullable=False),
+    PrimaryKeyConstraint("identifier", name="runs_have_one_row"),
+    UniqueConstraint("number", name="runs_are_numbered"),
+    UniqueConstraint("trigger", "due_at", name="a_trigger_runs_once_when_due"),
+    CheckConstraint("status IN ('waiting', 'running', 'completed', 'failed')", name="run_status_is_known"),
+    Index("runs_by_trigger", "trigger", "number"),
+    Index("runs_unfinished", "number", postgresql_where=_unfinished_run, sqlite_where=_unfinished_run),
+)
+"""One row for each run of a scheduled trigger: that was due, or was asked for by somebody."""
 
 deliveries = Table(
     "deliveries",

@@ -29,6 +29,7 @@ from relational.leases import Leases
 from relational.outbox import Outbox
 from relational.projections import Projections
 from relational.risks import Risks
+from relational.runs import Runs
 from relational.told import Told
 from relational.triggers import Triggers
 from relational.turns import Turns
@@ -55,6 +56,7 @@ class UnitOfWork:
         self.forecasts = Forecasts(connection)
         self.deliveries = Deliveries(connection)
         self.triggers = Triggers(connection)
+        self.runs = Runs(connection)
         self.webhooks = Webhooks(connection)
         self.attachment_drafts = AttachmentDrafts(connection)
 

@@ -13,10 +13,10 @@ from urllib.parse import urlsplit
 from huey import Huey, PostgresHuey, RedisHuey, SqliteHuey
 from huey.registry import Message
 
-from ld_server.services import attachments
+from ld_server.services import attachments, schedules
 from ld_server.services.parts import Parts
 from ld_server.settings import InvalidSetting
-from workers.jobs import overdue_scan
+from workers.jobs import JOBS, overdue_scan
 
 QUEUE = "ld_reservations"
 
@@ -44,9 +44,16 @@ def sweep_idempotency(parts: Parts) -> int:
         return uow.idempotency.sweep(parts.now())
 
 
+def run_schedules(parts: Parts) -> int:
+    """Plan what is due by the schedules, and do what waits; how many runs that were."""
+    schedules.plan_due(parts)
+    return schedules.run_open(parts, JOBS)
+
+
 TASKS: Mapping[str, Callable[[Parts], object]] = {
     "sweep_idempotency": sweep_idempotency,
     "sweep_attachments": attachments.sweep,
+    "run_schedules": run_schedules,
     "overdue_scan": overdue_scan.run_by_clock,
 }
 """Every task by its name in the queue."""

@@ -75,6 +75,27 @@ def _number(field: _Field, text: str) -> int | None:
     return field.words.index(text) + (1 if field.least else 0) if text in field.words else None
 
 
+def cron_values(expr: str) -> tuple[frozenset[int], ...]:
+    """The numbers that each field of a valid cron expression stands for; none for a day that is not restricted. Sunday is 0."""
+    minutes, hours, days, months, weekdays = map(_values, FIELDS, expr.lower().split())
+    whole_month, whole_week = len(days) == 31, len({day % 7 for day in weekdays}) == 7
+    return minutes, hours, frozenset() if whole_month else days, months, frozenset() if whole_week else frozenset(d % 7 for d in weekdays)
+
+
+def _values(field: _Field, text: str) -> frozenset[int]:
+    return frozenset(value for part in text.split(",") for value in _range(field, part))
+
+
+def _range(field: _Field, part: str) -> range:
+    """The values of `3`, `1-5`, `*/15` or `10/5`, which goes on to the end."""
+    match = _PART.match(part)
+    assert match is not None, "the expression was read before"
+    first = field.least if match[1] is None else _number(field, match[1]) or 0
+    most = 6 if field.name == "day of week" and match[1] is None else field.most
+    last = (_number(field, match[2]) or 0) if match[2] else most if match[1] is None or match[3] else first
+    return range(first, last + 1, int(match[3] or 1))
+
+
 # --- recurrence rules -------------------------------------------------------------------------------------------------
 
 _NUMBERS = r"[+-]?\d{1,3}(?:,[+-]?\d{1,3})*"

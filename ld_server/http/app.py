@@ -18,7 +18,7 @@ from ld_server.http.endpoints.availability import FREE_UNITS, QUESTIONS, Answers
 from ld_server.http.endpoints.blobs import Blobs
 from ld_server.http.endpoints.configuration import Configuration, Configurations
 from ld_server.http.endpoints.custody import Conflicts, Custody
-from ld_server.http.endpoints.deliveries import Deliveries, Delivery, Sending
+from ld_server.http.endpoints.deliveries import Deliveries, Delivery, Runs, Sending
 from ld_server.http.endpoints.events import Event, Events
 from ld_server.http.endpoints.health import Live, Ready
 from ld_server.http.endpoints.keys import Key, KeyRing
@@ -83,6 +83,8 @@ ROUTES: tuple[Route, ...] = (
     Route("/v1/keys", KeyRing, {"GET": Scope.ADMIN, "POST": Scope.ADMIN}),
     Route("/v1/keys/{identifier}", Key, {"GET": Scope.ADMIN, "DELETE": Scope.ADMIN}),
     Route("/v1/triggers/{identifier}/match", Match, {"POST": Scope.ADMIN}),
+    Route("/v1/triggers/{identifier}/run", partial(Sending, again=deliveries.run_now), {"POST": Scope.ADMIN}),
+    Route("/v1/triggers/{identifier}/runs", Runs, {"GET": Scope.ADMIN}),
     Route("/v1/webhooks/{identifier}/rotate-secret", SecretRotation, {"POST": Scope.ADMIN}),
     Route("/v1/deliveries", Deliveries, {"GET": Scope.ADMIN}),
     Route("/v1/deliveries/{identifier}", Delivery, {"GET": Scope.ADMIN}),

@@ -105,7 +105,35 @@ REPLAYED: Json = _object(
     "next",
 )
 
+RUN: Json = _object(
+    {
+        "@type": {"const": "Run"},
+        "identifier": {"type": "string", "pattern": "^run_[1-9][0-9]*$"},
+        "trigger": TEXT,
+        "jobType": _or_null(TEXT),
+        "status": {"enum": ["waiting", "running", "completed", "failed"]},
+        "askedBy": _or_null({**TEXT, "description": "Who asked for it; null where it was due."}),
+        "dueAt": _or_null(INSTANT),
+        "createdAt": INSTANT,
+        "startedAt": _or_null(INSTANT),
+        "finishedAt": _or_null(INSTANT),
+        "summary": _or_null({"type": "object", "description": "What the job tells."}),
+        "error": _or_null(TEXT),
+        "event": _or_null({**TEXT, "description": "The id of the event that tells of it."}),
+    }
+)
+
+RUNS: Json = _object(
+    {
+        "trigger": TEXT,
+        "nextRunAt": _or_null(INSTANT),
+        "member": {"type": "array", "items": {"$ref": "#/components/schemas/Run"}},
+    }
+)
+
 DELIVERY_SCHEMAS: Json = {
+    "Run": RUN,
+    "Runs": RUNS,
     "Delivery": _object(_MEMBERS),
     "DeliveryWithHistory": _object({**_MEMBERS, **_HISTORY}),
     "Replayed": REPLAYED,

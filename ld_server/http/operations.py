@@ -25,7 +25,7 @@ from ld_server.http.endpoints.availability import FREE_UNITS_KNOWN, MOST_WANTED,
 from ld_server.http.endpoints.blobs import Blobs
 from ld_server.http.endpoints.configuration import Configuration, Configurations, Sort
 from ld_server.http.endpoints.custody import HANDINGS, Conflicts, Custody
-from ld_server.http.endpoints.deliveries import Deliveries, Delivery, Sending
+from ld_server.http.endpoints.deliveries import Deliveries, Delivery, Runs, Sending
 from ld_server.http.endpoints.discovery import OPEN_TO_ALL
 from ld_server.http.endpoints.events import EVENT_OFFERS, EVENT_STREAM, LAST_EVENT_ID, Event, Events
 from ld_server.http.endpoints.health import Live, Ready
@@ -732,6 +732,17 @@ def _deliveries(_route: Route) -> Operation:
     )
 
 
+def _runs(_route: Route) -> Operation:
+    found = Answer(200, "When it runs next, and its last runs.", {JSON.media_type: _ref("Runs")}, ("ETag",))
+    return Operation(
+        name="listRuns",
+        group=TRIGGER.name,
+        summary="When a scheduled trigger runs next, and its last runs, the newest first",
+        answers=(found, NOT_MODIFIED),
+        manners=(_one_of(TRIGGER), QUERIED, NEGOTIATED, CONDITIONAL),
+    )
+
+
 def _delivery(_route: Route) -> Operation:
     found = Answer(200, "The delivery, with its history.", {JSON.media_type: _ref("DeliveryWithHistory")}, ("ETag",))
     manners = (_in_path("identifier", "Identifier of the delivery."), QUERIED, NEGOTIATED, CONDITIONAL)
@@ -768,6 +779,7 @@ SHUT = Manner((), (errors.NotDeliverable,))
 
 SENT_BY: Mapping[Any, Sent] = {
     deliveries.redelivery: Sent("redeliver", "delivery", "Send a delivery again", "Delivery", delivery_schemas.NOTHING, {}, True),
+    deliveries.run_now: Sent("runTrigger", TRIGGER.name, "Run a scheduled trigger now", "Run", delivery_schemas.NOTHING, {}),
     deliveries.event_replay: Sent(
         "replayEvent", "events", "Do everything again that triggers do for an event", "Replayed", delivery_schemas.NOTHING, {}
     ),
@@ -1043,6 +1055,7 @@ DESCRIPTIONS: Mapping[tuple[Any, str], Describe] = {
     (SecretRotation, "POST"): _rotated,
     (Deliveries, "GET"): _deliveries,
     (Delivery, "GET"): _delivery,
+    (Runs, "GET"): _runs,
     (Sending, "POST"): _sending,
     (Live, "GET"): _live,
     (Ready, "GET"): _ready,

@@ -24,6 +24,7 @@ from ld_server.domain.triggers import Action, Trigger, written
 from ld_server.services.addresses import AddressRefused, Allowed, check
 from ld_server.services.occasion import Occasion
 from ld_server.services.sealing import Sealing
+from ld_server.services.timing import next_due
 from relational.rows import Rows
 from relational.triggers import TriggerRow
 from relational.unit_of_work import UnitOfWork
@@ -190,6 +191,7 @@ def create(uow: UnitOfWork, trigger: Trigger, occasion: Occasion, sealing: Seali
         revision=1,
         created_at=occasion.now,
         updated_at=occasion.now,
+        next_run_at=next_run(trigger, occasion.now, occasion.now),
     )
     uow.triggers.add(row)
     return row
@@ -216,9 +218,23 @@ def change(uow: UnitOfWork, identifier: str, trigger: Trigger, expected: Expecte
         body=body,
         revision=before.revision + 1,
         updated_at=occasion.now,
+        next_run_at=_next_run_after(before, trigger, occasion.now),
     )
     uow.triggers.replace(row)
     return row
+
+
+def next_run(trigger: Trigger, anchor: datetime, after: datetime) -> datetime | None:
+    """When a trigger runs next; None for one that is disabled, waits for events, or is never due again."""
+    if trigger.schedule is None or not trigger.enabled:
+        return None
+    return next_due(trigger.schedule, anchor, after)
+
+
+def _next_run_after(before: TriggerRow, trigger: Trigger, now: datetime) -> datetime | None:
+    """A run that was due and has not been planned yet is not lost by a change of something else."""
+    is_same_time = before.enabled and trigger.enabled and trigger_of(before).schedule == trigger.schedule
+    return before.next_run_at if is_same_time else next_run(trigger, before.created_at, now)
 
 
 def opened(rows: Rows[Any], identifier: str, expected: Expected, what: str) -> Any:

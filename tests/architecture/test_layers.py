@@ -53,6 +53,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "redis": ("workers",),
     "cryptography": ("ld_server.services",),
     "aiohttp": ("workers",),
+    "dateutil": ("ld_server.services.timing",),
     "jmespath": ("ld_server.services",),
     "kombu": ("workers",),
     "orjson": PACKAGES,

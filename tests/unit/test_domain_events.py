@@ -3,6 +3,7 @@
 import pytest
 
 from ld_server.domain.events import EVENTS, envelope
+from ld_server.domain.triggers import JOB_TYPES
 
 SEED = [
     "catalog.itemType.created", "catalog.itemType.updated", "catalog.asset.created", "catalog.asset.updated",
@@ -32,7 +33,7 @@ TOLD = {
 
 
 def test_the_types_are_those_of_the_specification() -> None:
-    assert set(EVENTS) == {*SEED, *CONTRACT, *OURS}
+    assert set(EVENTS) == {*SEED, *CONTRACT, *OURS, *(f"{job}.completed" for job in JOB_TYPES), "schedule.due"}
 
 
 @pytest.mark.parametrize("sentence", EVENTS.values(), ids=EVENTS)

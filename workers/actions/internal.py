@@ -52,6 +52,8 @@ async def send(job: Job, means: Means) -> Outcome:
 
 def _called(job: Job, parts: Parts) -> Outcome:
     name = job.config["handler"]
+    if job.event.entry.type == f"{name}.completed":
+        return Outcome()  # the run of the schedule has done it, with these arguments
     try:
         HANDLERS[name](parts, envelope_of(job.event), job.config.get("arguments", {}))
     except Exception as error:

@@ -16,8 +16,8 @@ from ld_server.http.idempotency import Answer
 from ld_server.http.paging import PAGE_PARAMETERS, CollectionPage, collection_page, conditions, cut, page_of
 from ld_server.http.parameters import query_parameters
 from ld_server.http.preferences import VALIDATE
-from ld_server.resources.kind import Filter
-from ld_server.services import deliveries
+from ld_server.resources.kind import Filter, written
+from ld_server.services import deliveries, schedules
 from ld_server.services.deliveries import MOST_EVENTS, Replayed
 from ld_server.services.feed import Place, number, place_of
 from ld_server.services.messages import Post
@@ -124,6 +124,34 @@ def webhook_test(uow: UnitOfWork, _said: Mapping[str, Any], occasion: Occasion, 
     """A webhook is tested."""
     delivery, request = deliveries.test_webhook(uow, identifier, occasion, parts.sealing)
     return {"delivery": deliveries.document(delivery, parts.settings.base_iri), "request": _request(request)}
+
+
+def run_now(uow: UnitOfWork, _said: Mapping[str, Any], occasion: Occasion, _parts: Parts, identifier: str) -> dict[str, Any]:
+    """A scheduled trigger runs now."""
+    return schedules.document(schedules.ask(uow, identifier, occasion))
+
+
+class Runs:
+    """`GET /v1/triggers/{identifier}/runs`: when a scheduled trigger runs next, and its last runs, the newest first."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response, identifier: str) -> None:
+        """As it stands now."""
+        may_be_json(req)
+        query_parameters(req.query_string)
+        with self._parts.ledger.read() as uow:
+            row = uow.triggers.find(identifier) if identifier.isprintable() else None
+            if row is None:
+                raise NotFound(f"There is no trigger {identifier!r}.")
+            found = uow.runs.newest(identifier, MOST_RUNS)
+        following = None if row.next_run_at is None else written(row.next_run_at)
+        give_json(req, resp, {"trigger": identifier, "nextRunAt": following, "member": [schedules.document(one) for one in found]})
+
+
+MOST_RUNS = 100
+"""Of a trigger that are shown."""
 
 
 def _types(patterns: tuple[str, ...]) -> tuple[str, ...]:
