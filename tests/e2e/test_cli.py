@@ -56,7 +56,7 @@ def test_keys_are_made_listed_and_revoked(capsys):
     capsys.readouterr()
     run("keys", "list")
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split() == ["id", "name", "scopes", "created", "expires", "state"]
+    assert lines[0].split() == ["id", "name", "scopes", "created", "expires", "last", "used", "state"]
     assert lines[1].split()[:3] == ["key_1", "admin", "admin"] and lines[1].split()[-1] == "valid"
     assert "planner,approver" in lines[2] and lines[2].split()[-1] == "revoked"
 
