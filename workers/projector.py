@@ -8,47 +8,36 @@ every graph is compared with its document once more after it was brought.
 """
 
 import logging
-import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import suppress
 from datetime import datetime, timedelta
 
 from ld_server.domain.errors import StoreUnavailable
 from ld_server.rdf.representation import triples_of
 from ld_server.services.parts import Parts
 from relational.documents import Head
+from workers.leading import Leader, Pace
 
 log = logging.getLogger(__name__)
 
-LEASE = "projector"
-RENEWALS = 3
-"""A lease is renewed when this part of its time is over: two renewals may fail before it is lost."""
-LONGEST_PAUSE = 2.0
-"""Seconds between two attempts while a store is down."""
 SET_ASIDE = timedelta(seconds=60)
 """How long a resource that cannot be brought is left alone. Its rows stay on the list: queries must know that it is missing."""
 
 Progress = Callable[[int, int], object]
 
 
-class Projector:
+class Projector(Leader):
     """
     One projector of a deployment. `owner` is a name for leases that no other process has.
-
-    `run_once` is the work; `start` and `stop` run it in a thread of its own.
     """
 
+    name = "projector"
+    doing = "projection"
+
     def __init__(self, parts: Parts, owner: str) -> None:
-        self._parts = parts
-        self._owner = owner
-        self._lease = timedelta(seconds=parts.settings.projector_lease)
-        self._leading = False
-        self._ask_again_at: datetime | None = None
+        settings = parts.settings
+        super().__init__(parts, owner, Pace(settings.projector_lease, settings.projector_interval, settings.projector_batch))
         self._aside: dict[str, datetime] = {}
         self._rows_aside = 0
-        self._failures = 0
-        self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
 
     def run_once(self, now: datetime) -> int:
         """
@@ -66,53 +55,6 @@ class Projector:
         with self._parts.ledger.write() as uow:
             uow.projections.done(done)
         return len(done)
-
-    def start(self) -> None:
-        """Projects in a thread until `stop`."""
-        self._thread = threading.Thread(target=self._loop, name="projector", daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Ends the thread after the batch it is at, and lets the next projector begin at once."""
-        self._stopping.set()
-        if self._thread is not None:
-            self._thread.join()
-        if self._leading:
-            with suppress(StoreUnavailable), self._parts.ledger.write() as uow:
-                uow.leases.release(LEASE, self._owner)
-            self._leading = False
-
-    def _loop(self) -> None:
-        pause = 0.0
-        while not self._stopping.wait(pause):
-            pause = self._step()
-
-    def _step(self) -> float:
-        """Runs once, whatever happens; the seconds until the next time."""
-        settings = self._parts.settings
-        try:
-            done = self.run_once(self._parts.now())
-        except Exception as error:
-            return self._pause_after(error)
-        self._failures = 0
-        return 0.0 if done >= settings.projector_batch else settings.projector_interval
-
-    def _pause_after(self, error: Exception) -> float:
-        """Twice as long after every failure. An outage is told once, a mistake of ours every time, with its traceback."""
-        self._failures += 1
-        if not isinstance(error, StoreUnavailable):
-            log.error("projection failed", exc_info=error)
-        elif self._failures == 1:
-            log.warning("projection waits: %s", error)
-        return float(min(LONGEST_PAUSE, self._parts.settings.projector_interval * 2**self._failures))
-
-    def _leads(self, now: datetime) -> bool:
-        """Whether the lease is ours. Between two renewals this costs nothing."""
-        if self._ask_again_at is None or now >= self._ask_again_at:
-            with self._parts.ledger.write() as uow:
-                self._leading = uow.leases.acquire(LEASE, self._owner, now, self._lease.total_seconds())
-            self._ask_again_at = now + self._lease / (RENEWALS if self._leading else 10 * RENEWALS)
-        return self._leading
 
     def _waiting(self, now: datetime) -> list[tuple[int, str]]:
         """A batch of rows, without those of resources that were set aside."""
