@@ -5,15 +5,12 @@ How far it has come is written in the transaction that writes the deliveries, an
 whoever else believes to be the relay, no event is left out and none is taken twice. A lease keeps the others from trying in vain.
 """
 
-import logging
 from collections.abc import Callable
 from datetime import datetime
 
 from ld_server.services.dispatch import relayed
 from ld_server.services.parts import Parts
 from workers.leading import Leader, Pace
-
-log = logging.getLogger(__name__)
 
 MARK = "relayed_up_to"
 """The fact that says up to which sequence events have been brought to their triggers."""
