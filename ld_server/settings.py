@@ -106,6 +106,7 @@ class Settings:
     delivery_interval: float = setting("LD_DELIVERY_INTERVAL", 0.1, "Seconds between two looks of a worker at the deliveries that are due.")
     deliveries_at_once: int = setting("LD_DELIVERIES_AT_ONCE", 64, "Most deliveries that a worker has under way.")
     delivery_lease: float = setting("LD_DELIVERY_LEASE", 60.0, "Seconds after which another worker takes over what a worker was sending.")
+    run_lease: float = setting("LD_RUN_LEASE", 60.0, "Seconds after which another worker takes over what a schedule set going.")
     log_level: str = setting("LD_LOG_LEVEL", "INFO", "Least severe level that is logged.")
 
     def __post_init__(self) -> None:
@@ -159,7 +160,7 @@ _POSITIVE = (
     "max_json_depth", "max_triples", "max_resources", "idempotency_hours", "projector_interval", "projector_batch", "projector_lease",
     "stream_seconds", "attachment_max_bytes", "attachment_link_seconds", "attachment_draft_hours",
     "webhook_timeout", "relay_interval", "relay_batch", "relay_lease", "delivery_interval", "deliveries_at_once", "delivery_lease",
-    "search_horizon_days",
+    "search_horizon_days", "run_lease",
 )  # fmt: skip
 _LINKER = {"LD_LIBRARY_PATH", "LD_PRELOAD", "LD_RUN_PATH", "LD_BIND_NOW", "LD_DEBUG", "LD_AUDIT"}
 """Variables of the dynamic linker, which share our prefix."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import or_
+from sqlalchemy import or_, update
 
 from relational import tables
 from relational.rows import Rows
@@ -43,6 +43,11 @@ class Runs(Rows[RunRow]):
         is_open = or_(_R.status == "waiting", (_R.status == "running") & (_R.lease_until <= now))
         query = self._rows().where(is_open).order_by(_R.number).limit(limit)
         return [RunRow(*one) for one in self._connection.execute(query)]
+
+    def extend(self, run: RunRow, until: datetime) -> None:
+        """Whoever has taken a run keeps it until then, if it is still theirs. It is no change of the run: the revision stays."""
+        where = (_R.identifier == run.identifier, _R.status == "running", _R.revision == run.revision)
+        self._connection.execute(update(tables.runs).where(*where).values(lease_until=until))
 
     def newest(self, trigger: str, limit: int) -> list[RunRow]:
         """The last runs of a trigger, the newest first."""

@@ -43,6 +43,9 @@ JOB_TYPES: Mapping[str, str] = {
 }
 """What a schedule can set going, and what it does (seed 6.5)."""
 
+RUN_EVENTS: Mapping[str | None, str] = {**{name: f"{name}.completed" for name in JOB_TYPES}, None: "schedule.due"}
+"""Type of job, or None for a schedule without one → the type of the event that tells of a run."""
+
 INTERNAL_HANDLERS: Mapping[str, str] = {
     "log": "Writes the event into the log of the worker.",
     **{name: JOB_TYPES[name] for name in ("planning.shortfall_scan", "planning.build_request_submit")},

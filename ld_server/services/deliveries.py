@@ -11,7 +11,7 @@ from ld_server.domain.errors import NotDeliverable, NotFound
 from ld_server.domain.events import envelope
 from ld_server.domain.triggers import Action
 from ld_server.resources.kind import written
-from ld_server.services.dispatch import HOLDS_UP, TEST_EVENT, Dispatch, Step, every_step, fresh, listeners, read_row
+from ld_server.services.dispatch import HOLDS_UP, TEST_EVENT, Dispatch, Step, every_step, fresh, listeners, read_row, runner
 from ld_server.services.messages import Post, envelope_of, payload, post
 from ld_server.services.occasion import Occasion, new_event_id
 from ld_server.services.parts import Parts
@@ -107,7 +107,7 @@ def _replay(
     before = {(one.event_id, one.trigger, one.action_index): one for one in uow.deliveries.of_events([one.entry.id for one in events])}
     rows, dispatch, again = uow.triggers.listening(), Dispatch(uow, occasion.now), list[Delivery]()
     for event in events:
-        for row in listeners(rows, event):
+        for row in (*(one for one in runner(uow, event) if one.enabled), *listeners(rows, event)):
             again += _replay_one(dispatch, event, row, before, wanted)
     _rearm(uow, again, asked_for, occasion)
     new = dispatch.keep()

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from ld_server.domain.filters import holds, read_filter
-from ld_server.domain.triggers import PERIODS, Action, Trigger
+from ld_server.domain.triggers import PERIODS, RUN_EVENTS, Action, Trigger
 from ld_server.services.messages import envelope_of
 from ld_server.services.triggers import trigger_of
 from relational.deliveries import Delivery
@@ -51,6 +51,8 @@ SENDING: Mapping[str, Place] = {
 """The actions that bring an event somewhere → the name of that place, by which order and limits are counted."""
 
 TEST_EVENT = "webhook.test"
+
+OF_RUNS = frozenset(RUN_EVENTS.values())
 
 HOLDS_UP = "invoke_internal"
 """What stands behind it begins when it has worked."""
@@ -210,6 +212,12 @@ def listeners(rows: Iterable[TriggerRow], event: Numbered) -> list[TriggerRow]:
     return [row for row in rows if read_row(row).matches(envelope)]
 
 
+def runner(uow: UnitOfWork, event: Numbered) -> list[TriggerRow]:
+    """The scheduled trigger of whose run an event tells, be it enabled or not, if it is still there and its filter holds."""
+    row = uow.triggers.find(event.entry.subject_id) if event.entry.type in OF_RUNS else None
+    return [row] if row is not None and row.source == "schedule" and holds(read_row(row).filter, envelope_of(event)) else []
+
+
 @lru_cache(maxsize=1024)
 def read_row(row: TriggerRow) -> Trigger:
     """The trigger in a row. Rows are values, so that the same one is read once."""
@@ -217,9 +225,9 @@ def read_row(row: TriggerRow) -> Trigger:
 
 
 def relayed(uow: UnitOfWork, events: Sequence[Numbered], rows: Sequence[TriggerRow], now: datetime) -> int:
-    """Write the deliveries of events that have none yet, by the triggers that see them; how many those are."""
+    """Write the deliveries of events that have none yet, by the triggers that see them, or that ran; how many those are."""
     dispatch = Dispatch(uow, now)
     for event in events:
-        for row in listeners([row for row in rows if event.sequence > row.sees_after], event):
+        for row in (*runner(uow, event), *listeners([row for row in rows if event.sequence > row.sees_after], event)):
             dispatch.plan(event, row, is_new=True)
     return len(dispatch.keep())

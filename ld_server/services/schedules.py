@@ -1,42 +1,41 @@
 """
 Schedules are run: each time that is due makes one run, however many workers there are; what was missed while nobody worked makes one.
 
-A run is taken, its job is done, and what came of it is written in one transaction with the event that tells of it and the actions of
-its trigger. Who dies in between is followed by another worker; only one of them writes, and jobs do nothing twice.
+A run is taken, its job is done, and what came of it is written in one transaction with the event that tells of it, on which the actions
+of its trigger follow as on any other. Whoever works keeps the run by extending its lease. Who dies in between is followed by another
+worker; only one of them writes, and jobs do nothing twice.
 """
 
 import logging
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
 
-from ld_server.domain.errors import NotFound, ShapeViolation, Stale
+from ld_server.domain.errors import NotFound, ShapeViolation, Stale, StoreUnavailable
 from ld_server.domain.events import envelope
-from ld_server.domain.filters import holds
-from ld_server.domain.triggers import Trigger
+from ld_server.domain.triggers import RUN_EVENTS, Trigger
 from ld_server.resources.kind import written
 from ld_server.services.deliveries import occasion_of_worker
-from ld_server.services.dispatch import Dispatch, read_row
-from ld_server.services.messages import envelope_of
+from ld_server.services.dispatch import read_row
 from ld_server.services.occasion import Occasion
 from ld_server.services.parts import Parts
 from ld_server.services.triggers import next_run
-from relational.outbox import Numbered, OutboxEntry
+from relational.outbox import OutboxEntry
 from relational.runs import RunRow
 from relational.triggers import TriggerRow
 from relational.unit_of_work import UnitOfWork
 
 log = logging.getLogger(__name__)
 
-LEASE = timedelta(minutes=10)
-"""After which another worker takes over what a worker was running."""
+RENEWALS = 3
+"""A lease is extended when this part of its time is over: two extensions may fail before it is lost."""
 
 AT_ONCE = 100
-
-WITHOUT_JOB = "schedule.due"
 
 Jobs = Mapping[str, Callable[[Parts, Mapping[str, Any], datetime], dict[str, Any]]]
 
@@ -87,15 +86,41 @@ def run_open(parts: Parts, jobs: Jobs) -> int:
 
 def _run(parts: Parts, run: RunRow, jobs: Jobs) -> bool:
     now = parts.now()
-    taken = replace(run, status="running", started_at=now, lease_until=now + LEASE, revision=run.revision + 1)
+    taken = replace(run, status="running", started_at=now, lease_until=_lease(parts), revision=run.revision + 1)
     try:
         with parts.ledger.write() as uow:
             uow.runs.replace(taken)
             row = uow.triggers.find(run.trigger)
-        _finish(parts, taken, row, *_done(parts, taken, row, jobs))
+        with _kept(parts, taken):
+            done = _done(parts, taken, row, jobs)
+        _finish(parts, taken, row, *done)
     except Stale:
         return False
     return True
+
+
+def _lease(parts: Parts) -> datetime:
+    """When another worker may take over what is taken now."""
+    return parts.now() + timedelta(seconds=parts.settings.run_lease)
+
+
+@contextmanager
+def _kept(parts: Parts, run: RunRow) -> Iterator[None]:
+    """Extends the lease of a run until the block ends: nobody takes over from a worker that lives, however long its job takes."""
+    is_over = threading.Event()
+
+    def extend() -> None:
+        while not is_over.wait(parts.settings.run_lease / RENEWALS):
+            with suppress(StoreUnavailable), parts.ledger.write() as uow:
+                uow.runs.extend(run, _lease(parts))
+
+    thread = threading.Thread(target=extend, name=f"lease of {run.identifier}", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()
 
 
 def _done(parts: Parts, run: RunRow, row: TriggerRow | None, jobs: Jobs) -> tuple[dict[str, Any], str | None]:
@@ -128,8 +153,8 @@ def _finish(parts: Parts, run: RunRow, row: TriggerRow | None, summary: Mapping[
 
 
 def _tell(uow: UnitOfWork, run: RunRow, row: TriggerRow, occasion: Occasion) -> None:
-    """The event about a run, and what its trigger does with it."""
-    event_type = f"{run.job_type}.completed" if run.job_type else WITHOUT_JOB
+    """The event about a run. The relay brings it to those who wait for it, and to the trigger itself."""
+    event_type = RUN_EVENTS[run.job_type]
     content = envelope(
         event_id=str(run.event_id),
         event_type=event_type,
@@ -143,11 +168,6 @@ def _tell(uow: UnitOfWork, run: RunRow, row: TriggerRow, occasion: Occasion) -> 
     body = orjson.dumps(content).decode()
     entry = OutboxEntry(str(run.event_id), event_type, "Trigger", row.identifier, occasion.now, occasion.correlation_id, body)
     uow.outbox.add(entry)
-    event = Numbered(0, entry)
-    if holds(read_row(row).filter, envelope_of(event)):
-        dispatch = Dispatch(uow, occasion.now)
-        dispatch.plan(event, row, is_new=True)
-        dispatch.keep()
 
 
 def document(run: RunRow) -> dict[str, Any]:

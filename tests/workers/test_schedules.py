@@ -1,5 +1,6 @@
 """Schedules on both engines: one run for each time that is due, whatever the number of workers; told of, and acted on."""
 
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -13,13 +14,15 @@ import pytest
 from ld_server.bootstrap import build
 from ld_server.domain.triggers import read_trigger
 from ld_server.services import schedules, triggers
-from ld_server.services.deliveries import occasion_of_worker
+from ld_server.services.deliveries import occasion_of_worker, replay_event
 from ld_server.services.parts import Parts
 from ld_server.settings import Settings
+from relational.deliveries import Delivery
 from relational.runs import RunRow
 from tests.contract.test_services_races import at_once
 from workers.app import TASKS
 from workers.clock import TIMES
+from workers.relay import Relay
 
 MADE = datetime(2026, 11, 23, 12, tzinfo=UTC)
 DUE = datetime(2026, 11, 24, 2, tzinfo=UTC)
@@ -46,6 +49,16 @@ def work(parts: Parts, now: datetime) -> object:
 def runs(parts: Parts, trigger: str) -> list[RunRow]:
     with parts.ledger.read() as uow:
         return uow.runs.newest(trigger, 100)
+
+
+def planned(parts: Parts) -> list[Delivery]:
+    """What the relay makes of what has happened."""
+    relay = Relay(parts, "worker")
+    while relay.run_once(parts.now()):
+        pass
+    relay.stop()
+    with parts.ledger.read() as uow:
+        return uow.deliveries.page(None, 100, {})
 
 
 def events(parts: Parts) -> list[dict[str, Any]]:
@@ -86,16 +99,29 @@ def test_a_run_tells_its_summary_and_its_actions_get_the_event(parts: Parts) -> 
         {"type": "Trigger", "id": trigger},
         {"overdueReservations": 0, "overdueWork": 0},
     )
+    (delivery,) = planned(parts)
+    assert (delivery.event_id, delivery.trigger, delivery.sequence) == (event["id"], trigger, 1)
+
+
+def test_a_disabled_schedule_that_is_asked_to_run_does_its_actions(parts: Parts) -> None:
+    trigger = made(parts, enabled=False, actions=[{"type": "invoke_internal", "handler": "log"}])
     with parts.ledger.write() as uow:
-        assert [(one.event_id, one.trigger) for one in uow.deliveries.of_events([event["id"]])] == [(event["id"], trigger)]
+        schedules.ask(uow, trigger, occasion_of_worker(parts, MADE))
+    assert (work(parts, MADE), len(planned(parts))) == (1, 1)
+
+
+def test_the_event_of_a_run_is_replayed_to_the_trigger_that_ran(parts: Parts) -> None:
+    made(parts, actions=[{"type": "invoke_internal", "handler": "log"}])
+    work(parts, DUE)
+    (delivery,) = planned(parts)
+    with parts.ledger.write() as uow:
+        assert replay_event(uow, delivery.event_id, occasion_of_worker(parts, DUE)).deliveries == [delivery.identifier]
 
 
 def test_the_filter_of_a_schedule_looks_at_the_event_of_its_run(parts: Parts) -> None:
     made(parts, actions=[{"type": "invoke_internal", "handler": "log"}], filter={"meta.tenant": "another"})
     work(parts, DUE)
-    (event,) = events(parts)
-    with parts.ledger.write() as uow:
-        assert uow.deliveries.of_events([event["id"]]) == []
+    assert (len(events(parts)), planned(parts)) == (1, [])
 
 
 def test_a_schedule_without_a_job_does_its_actions(parts: Parts) -> None:
@@ -115,13 +141,40 @@ def test_the_arguments_of_the_job_come_from_its_own_action(parts: Parts) -> None
     assert "duration" in str(run.error)
 
 
-def test_a_worker_that_does_not_come_back_is_followed_by_another(parts: Parts) -> None:
+def test_a_job_that_takes_longer_than_the_lease_is_not_begun_a_second_time(parts: Parts) -> None:
     trigger = made(parts)
+    brief = replace(parts, settings=replace(parts.settings, run_lease=0.5))
+    begun, may_end = threading.Semaphore(0), threading.Event()
+
+    def job(*_arguments: Any) -> dict[str, Any]:
+        begun.release()
+        assert may_end.wait(60)
+        return {}
+
+    jobs = {"maintenance.overdue_scan": job}
+    with parts.ledger.write() as uow:
+        schedules.ask(uow, trigger, occasion_of_worker(parts, MADE))
+    worker = threading.Thread(target=schedules.run_open, args=(brief, jobs))
+    worker.start()
+    assert begun.acquire(timeout=60)
+    (before,) = runs(parts, trigger)
+    while parts.now() < before.lease_until + timedelta(seconds=1):
+        assert schedules.run_open(brief, jobs) == 0
+        may_end.wait(0.05)
+    (after,) = runs(parts, trigger)
+    may_end.set()
+    worker.join()
+    assert (after.lease_until > before.lease_until, after.revision) == (True, before.revision)
+    assert ([one.status for one in runs(parts, trigger)], begun.acquire(blocking=False)) == (["completed"], False)
+
+
+def test_a_worker_that_does_not_come_back_is_followed_by_another(parts: Parts) -> None:
+    trigger, lease = made(parts), timedelta(seconds=parts.settings.run_lease)
     with parts.ledger.write() as uow:
         lost = schedules.ask(uow, trigger, occasion_of_worker(parts, MADE))
-        uow.runs.replace(replace(lost, status="running", lease_until=MADE + schedules.LEASE, revision=2))
+        uow.runs.replace(replace(lost, status="running", lease_until=MADE + lease, revision=2))
     assert work(parts, MADE) == 0
-    assert work(parts, MADE + schedules.LEASE) == 1
+    assert work(parts, MADE + lease) == 1
     assert [(one.status, one.asked_by) for one in runs(parts, trigger)] == [("completed", "worker")]
 
 
