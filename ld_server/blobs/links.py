@@ -6,7 +6,7 @@ What a link allows stands in the link: the method, the blob, and what goes with 
 
 import hashlib
 import hmac
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlencode
@@ -22,25 +22,27 @@ _PURPOSE = b"link to a blob, 1\n"
 
 @dataclass(frozen=True)
 class Links:
-    """Links under `base_iri`. `secret` gives the secret when one is first made or checked."""
+    """Links under `base_iri`. `secrets` gives the secrets when one is first made or checked: the first signs, each of them is accepted."""
 
     base_iri: str
-    secret: Callable[[], bytes]
+    secrets: Callable[[], Sequence[bytes]]
 
     def made(self, method: str, key: str, until: datetime, **said: str) -> str:
         """A link by which the method is allowed on the blob until then."""
         told = {EXPIRES: str(int(until.timestamp())), **said}
-        return f"{self.base_iri}{PATH}{key}?{urlencode({**told, SIGNATURE: self._signature(method, key, told)})}"
+        return f"{self.base_iri}{PATH}{key}?{urlencode({**told, SIGNATURE: self._signatures(method, key, told)[0]})}"
 
     def opened(self, method: str, key: str, parameters: Mapping[str, str], now: datetime) -> Mapping[str, str]:
         """What a link says, once it is known to be ours. Raises LinkRefused when it is not, or when it has expired."""
         told = {name: value for name, value in parameters.items() if name != SIGNATURE}
-        if not hmac.compare_digest(parameters.get(SIGNATURE, "").encode(), self._signature(method, key, told).encode()):
+        given = parameters.get(SIGNATURE, "").encode()
+        if not any([hmac.compare_digest(given, one.encode()) for one in self._signatures(method, key, told)]):
             raise LinkRefused("The link was not made here, or has been changed.", reason="tampered")
         if now.timestamp() >= int(told[EXPIRES]):
             raise LinkRefused("The link has expired; ask for a new one.", reason="expired")
         return told
 
-    def _signature(self, method: str, key: str, told: Mapping[str, str]) -> str:
-        message = "\n".join((method, key, urlencode(sorted(told.items()))))
-        return hmac.digest(self.secret(), _PURPOSE + message.encode("utf-8", "surrogatepass"), hashlib.sha256).hex()
+    def _signatures(self, method: str, key: str, told: Mapping[str, str]) -> list[str]:
+        """By each of the secrets, the newest first."""
+        message = _PURPOSE + "\n".join((method, key, urlencode(sorted(told.items())))).encode("utf-8", "surrogatepass")
+        return [hmac.digest(secret, message, hashlib.sha256).hex() for secret in self.secrets()]

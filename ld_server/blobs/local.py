@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 from ld_server.blobs.links import Links
 from ld_server.blobs.port import CHUNK, Blob, Download, NoBlob, Upload, checked
-from ld_server.blobs.secret import secret_of
+from ld_server.blobs.secret import secrets_of
 from ld_server.domain.errors import StoreUnavailable
 from ld_server.settings import InvalidSetting, Settings
 
@@ -111,8 +111,8 @@ def open_local_store(settings: Settings) -> LocalStore:
     parts = urlsplit(settings.blob_url)
     if parts.netloc not in ("", "localhost") or not parts.path.startswith("/"):
         raise InvalidSetting("LD_BLOB_URL must be file:///<directory> or s3://<bucket>/<prefix>")
-    secret = cache(lambda: secret_of(settings))
-    return LocalStore(Path(unquote(parts.path)), Links(settings.base_iri, secret))
+    known = cache(lambda: secrets_of(settings))
+    return LocalStore(Path(unquote(parts.path)), Links(settings.base_iri, known))
 
 
 def _write(draft: Path, chunks: Iterable[bytes]) -> int:

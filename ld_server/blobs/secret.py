@@ -1,4 +1,8 @@
-"""The secret of a deployment: from its settings, or made once and kept in its data directory, where all its processes find it."""
+"""
+The secrets of a deployment: from its settings, or one that is made once and kept in its data directory, where all its processes find it.
+
+The first is the newest. While secrets are exchanged for new ones, what was made with an older one is still known as ours.
+"""
 
 import os
 import secrets
@@ -9,14 +13,20 @@ from ld_server.settings import Settings
 FILE = "secret-key"
 
 
-def secret_of(settings: Settings) -> bytes:
-    """The secret; made when there is none. Two processes that make one at the same time end up with the same."""
-    if settings.secret_key:
-        return settings.secret_key.encode()
+def secrets_of(settings: Settings) -> list[bytes]:
+    """The secrets, the newest first; one is made when there is none. Two processes that make one at the same time end up with the same."""
+    chosen = listed(settings.secret_key)
+    if chosen:
+        return [one.encode() for one in chosen]
     file = settings.data_dir / FILE
     if not file.exists():
         _make(file)
-    return file.read_bytes()
+    return [file.read_bytes()]
+
+
+def listed(text: str) -> list[str]:
+    """The secrets in a setting, which has commas between them."""
+    return [one.strip() for one in text.split(",") if one.strip()]
 
 
 def _make(file: Path) -> None:

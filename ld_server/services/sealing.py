@@ -12,7 +12,7 @@ from functools import cached_property
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
-from ld_server.blobs.secret import secret_of
+from ld_server.blobs.secret import listed, secrets_of
 from ld_server.domain.errors import StoreUnavailable
 from ld_server.settings import InvalidSetting, Settings
 from relational.unit_of_work import UnitOfWork
@@ -34,7 +34,7 @@ class Sealing:
     def __init__(self, settings: Settings) -> None:
         """Raises InvalidSetting for a secret that could be guessed."""
         self._settings = settings
-        if any(len(one) < SHORTEST for one in _listed(settings.secret_key)):
+        if any(len(one) < SHORTEST for one in listed(settings.secret_key)):
             raise InvalidSetting(f"LD_SECRET_KEY must be a random text of at least {SHORTEST} characters, or several with commas between")
 
     def seal(self, text: str) -> str:
@@ -66,11 +66,7 @@ class Sealing:
 
     @cached_property
     def _secrets(self) -> list[bytes]:
-        return [one.encode() for one in _listed(self._settings.secret_key)] or [secret_of(self._settings)]
-
-
-def _listed(text: str) -> list[str]:
-    return [one.strip() for one in text.split(",") if one.strip()]
+        return secrets_of(self._settings)
 
 
 def _derived(secret: bytes, purpose: str) -> bytes:

@@ -7,6 +7,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from itertools import repeat
 from pathlib import Path
@@ -16,7 +17,7 @@ import psutil
 import pytest
 
 from ld_server.blobs.port import CHUNK, BlobStore, Download, NoBlob
-from ld_server.blobs.secret import secret_of
+from ld_server.blobs.secret import secrets_of
 from ld_server.blobs.store import BACKENDS, open_store
 from ld_server.domain.errors import LinkRefused, StoreUnavailable
 from ld_server.settings import InvalidSetting, Settings
@@ -287,18 +288,36 @@ def test_processes_of_a_deployment_have_one_secret_and_deployments_have_others(t
 
     def ask() -> None:
         barrier.wait()
-        found.append(secret_of(one))
+        found.extend(secrets_of(one))
 
     threads = [threading.Thread(target=ask) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert set(found) == {secret_of(one)} and len(found[0]) >= 32
-    assert secret_of(other) != found[0]
+    assert set(found) == set(secrets_of(one)) and len(found[0]) >= 32
+    assert secrets_of(other) != found[:1]
     assert [one.name for one in (tmp_path / "one").iterdir()] == ["secret-key"]
     assert (tmp_path / "one" / "secret-key").stat().st_mode & 0o077 == 0
-    assert secret_of(Settings(data_dir=tmp_path / "one", secret_key="from the vault")) == b"from the vault"
+    assert secrets_of(Settings(data_dir=tmp_path / "one", secret_key="from the vault")) == [b"from the vault"]
+
+
+def test_links_that_were_signed_before_the_secret_was_exchanged_work_until_the_old_one_is_taken_away(tmp_path: Path) -> None:
+    old, new = "o" * 32, "n" * 32
+
+    def store(secret_key: str) -> BlobStore:
+        return open_store(Settings(data_dir=tmp_path, secret_key=secret_key))
+
+    before, meanwhile = (store(key).upload(PHOTO, "image/jpeg", 12, NOW, HOUR).url for key in (old, f"{new}, {old}"))
+    for key, url, is_ours in (
+        (f"{new}, {old}", before, True),
+        (new, meanwhile, True),
+        (new, before, False),
+        (old, meanwhile, False),
+        (f"{new}, {old}", before.replace("size=12", "size=13"), False),
+    ):
+        with nullcontext() if is_ours else pytest.raises(LinkRefused, match="changed"):
+            assert opened(store(key), "PUT", url)
 
 
 # --- behind S3 --------------------------------------------------------------------------------------------------------
