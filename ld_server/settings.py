@@ -106,6 +106,8 @@ class Settings:
     delivery_interval: float = setting("LD_DELIVERY_INTERVAL", 0.1, "Seconds between two looks of a worker at the deliveries that are due.")
     deliveries_at_once: int = setting("LD_DELIVERIES_AT_ONCE", 64, "Most deliveries that a worker has under way.")
     delivery_lease: float = setting("LD_DELIVERY_LEASE", 60.0, "Seconds after which another worker takes over what a worker was sending.")
+    event_days: float = setting("LD_EVENT_DAYS", 400.0, "Days for which an event is kept, with its deliveries; 0 means for ever.")
+    run_days: float = setting("LD_RUN_DAYS", 90.0, "Days for which a run of a schedule is kept; 0 means for ever.")
     run_lease: float = setting("LD_RUN_LEASE", 60.0, "Seconds after which another worker takes over what a schedule set going.")
     log_level: str = setting("LD_LOG_LEVEL", "INFO", "Least severe level that is logged.")
 
@@ -130,6 +132,9 @@ class Settings:
         for name in _POSITIVE:
             if getattr(self, name) <= 0:
                 raise InvalidSetting(f"{variable_of(name)} must be greater than zero")
+        for name in _NOT_NEGATIVE:
+            if getattr(self, name) < 0:
+                raise InvalidSetting(f"{variable_of(name)} must not be negative")
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str], **overrides: Any) -> "Settings":
@@ -162,6 +167,7 @@ _POSITIVE = (
     "webhook_timeout", "relay_interval", "relay_batch", "relay_lease", "delivery_interval", "deliveries_at_once", "delivery_lease",
     "search_horizon_days", "run_lease",
 )  # fmt: skip
+_NOT_NEGATIVE = ("event_days", "run_days")
 _LINKER = {"LD_LIBRARY_PATH", "LD_PRELOAD", "LD_RUN_PATH", "LD_BIND_NOW", "LD_DEBUG", "LD_AUDIT"}
 """Variables of the dynamic linker, which share our prefix."""
 

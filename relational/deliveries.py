@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, func, insert, or_, select, text, update
+from sqlalchemy import Connection, Select, and_, delete, func, insert, or_, select, text, update
 
 from relational import tables
 from relational.upsert import INSERT
@@ -225,6 +225,13 @@ class Deliveries:
         changed = {"status": "cancelled", "finished_at": now, "next_attempt_at": None, "lease_owner": None, "last_error": why}
         chosen = _having(select(_D.identifier).where(_D.status == "pending"), having)
         return self._connection.execute(update(tables.deliveries).where(_D.identifier.in_(chosen)).values(changed)).rowcount
+
+    def forget(self, events: Collection[str]) -> None:
+        """Take away every delivery of these events, with all that is written of it."""
+        these = select(_D.identifier).where(_D.event_id.in_(events))
+        self._connection.execute(delete(tables.attempts).where(_A.delivery.in_(these)))
+        self._connection.execute(delete(tables.replays).where(_R.delivery.in_(these)))
+        self._connection.execute(delete(tables.deliveries).where(_D.event_id.in_(events)))
 
     # --- claiming ---------------------------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
 
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import Connection, delete, func, select, tuple_
 
 from relational import tables
 from relational.upsert import upsert
@@ -70,9 +70,10 @@ class Idempotency:
         }
         upsert(self._connection, tables.idempotency, row, "principal", "key")
 
-    def sweep(self, now: datetime) -> int:
-        """Forget what has expired; how many answers that were."""
-        return self._connection.execute(delete(tables.idempotency).where(_I.expires_at <= now)).rowcount
+    def sweep(self, now: datetime, limit: int) -> int:
+        """Forget at most `limit` answers that have expired; how many those were."""
+        expired = select(_I.principal, _I.key).where(_I.expires_at <= now).order_by(_I.expires_at).limit(limit)
+        return self._connection.execute(delete(tables.idempotency).where(tuple_(_I.principal, _I.key).in_(expired))).rowcount
 
 
 def _lock_number(principal: str, key: str) -> int:

@@ -11,12 +11,13 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, exists, func, insert, select, text
+from sqlalchemy import Connection, Select, bindparam, delete, exists, func, insert, or_, select, text
 
 from relational import tables
 from relational.locks import Lock, taking
 
 _O = tables.outbox.c
+_D = tables.deliveries.c
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,9 @@ _NUMBER = text(
     "newest AS (SELECT coalesce(max(sequence), 0) AS sequence FROM outbox) "
     "UPDATE outbox SET sequence = newest.sequence + fresh.place FROM fresh, newest WHERE outbox.position = fresh.position"
 )
+FORGOTTEN = "events_forgotten_up_to"
+"""The fact that says up to which sequence events may have been forgotten."""
+
 LARGEST_SEQUENCE = 2**63 - 1
 """Of a column; a number that somebody made up may be larger."""
 
@@ -149,6 +153,20 @@ class Outbox:
         """Those of these events that exist, by id. One that has no sequence yet has 0."""
         query = select(func.coalesce(_O.sequence, 0), *_COLUMNS).where(_O.id.in_(identifiers))
         return {one.entry.id: one for one in _numbered(self._read(query))}
+
+    def old(self, before: datetime, up_to: int, limit: int) -> dict[str, int]:
+        """
+        The oldest events of before an instant and up to a sequence, by id, without those of which a delivery is open or has ended since
+        that instant.
+        """
+        is_wanted = or_(_D.finished_at.is_(None), _D.finished_at >= before)
+        wanted = exists().where(_D.event_id == _O.id, is_wanted)
+        query = select(_O.id, _O.sequence).where(_O.occurred_at < before, _O.sequence <= up_to, ~wanted)
+        return {row[0]: row[1] for row in self._read(query.order_by(_O.occurred_at, _O.sequence).limit(limit))}
+
+    def forget(self, identifiers: Collection[str]) -> None:
+        """Take events out of the feed, for good."""
+        self._connection.execute(delete(tables.outbox).where(_O.id.in_(identifiers)))
 
     def _read(self, query: Select[Any]) -> Sequence[Any]:
         return self._connection.execute(query).all()

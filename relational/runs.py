@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import or_, update
+from sqlalchemy import delete, or_, select, update
 
 from relational import tables
 from relational.rows import Rows
@@ -48,6 +48,11 @@ class Runs(Rows[RunRow]):
         """Whoever has taken a run keeps it until then, if it is still theirs. It is no change of the run: the revision stays."""
         where = (_R.identifier == run.identifier, _R.status == "running", _R.revision == run.revision)
         self._connection.execute(update(tables.runs).where(*where).values(lease_until=until))
+
+    def forget(self, before: datetime, limit: int) -> int:
+        """Take away at most `limit` runs that ended before an instant; how many those were."""
+        old = select(_R.identifier).where(_R.finished_at < before).order_by(_R.finished_at).limit(limit)
+        return self._connection.execute(delete(tables.runs).where(_R.identifier.in_(old))).rowcount
 
     def newest(self, trigger: str, limit: int) -> list[RunRow]:
         """The last runs of a trigger, the newest first."""

@@ -557,6 +557,7 @@ outbox = Table(
     PrimaryKeyConstraint("position", name="events_are_in_order"),
     UniqueConstraint("id", name="event_id_is_unique"),
     Index("outbox_by_subject", "subject_id", "position"),
+    Index("outbox_by_subject_and_sequence", "subject_id", "sequence"),
     Index("outbox_by_sequence", "sequence", unique=True),
     Index("outbox_by_type", "type", "sequence"),
     Index("outbox_by_time", "occurred_at"),
@@ -636,6 +637,7 @@ runs = Table(
     UniqueConstraint("trigger", "due_at", name="a_trigger_runs_once_when_due"),
     CheckConstraint("status IN ('waiting', 'running', 'completed', 'failed')", name="run_status_is_known"),
     Index("runs_by_trigger", "trigger", "number"),
+    Index("runs_by_end", "finished_at"),
     Index("runs_unfinished", "number", postgresql_where=_unfinished_run, sqlite_where=_unfinished_run),
 )
 """One row for each run of a scheduled trigger: that was due, or was asked for by somebody."""

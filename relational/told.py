@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, and_, delete, or_, select
+from sqlalchemy import Connection, and_, delete, or_, select, tuple_
 
 from relational import tables
 from relational.upsert import INSERT
@@ -39,6 +39,11 @@ class Told:
         for start in range(0, len(every), _AT_ONCE):
             these = (and_(_T.subject == subject, _T.cause == cause) for subject, cause in every[start : start + _AT_ONCE])
             self._connection.execute(delete(tables.told).where(_T.event == event, or_(*these)))
+
+    def forget_old(self, events: Iterable[str], before: datetime, limit: int) -> int:
+        """Forget at most `limit` tellings of these events from before an instant; how many those were."""
+        old = select(_T.event, _T.subject, _T.cause).where(_T.event.in_(list(events)), _T.told_at < before).limit(limit)
+        return self._connection.execute(delete(tables.told).where(tuple_(_T.event, _T.subject, _T.cause).in_(old))).rowcount
 
     def _remember(self, event: str, tellings: Sequence[Telling], now: datetime) -> list[Telling]:
         rows = [{"event": event, "subject": subject, "cause": cause, "told_at": now} for subject, cause in tellings]

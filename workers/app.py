@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from huey import Huey, PostgresHuey, RedisHuey, SqliteHuey
 from huey.registry import Message
 
-from ld_server.services import attachments, schedules
+from ld_server.services import attachments, retention, schedules
 from ld_server.services.parts import Parts
 from ld_server.settings import InvalidSetting
 from workers.jobs import JOBS, overdue_scan
@@ -38,12 +38,6 @@ class JsonMessages:
         return Message(id=identifier, name=name, args=tuple(arguments), kwargs=keywords, retries=retries)
 
 
-def sweep_idempotency(parts: Parts) -> int:
-    """Forget answers whose Idempotency-Key has expired; how many that were."""
-    with parts.ledger.write() as uow:
-        return uow.idempotency.sweep(parts.now())
-
-
 def run_schedules(parts: Parts) -> int:
     """Plan what is due by the schedules, and do what waits; how many runs that were."""
     schedules.plan_due(parts)
@@ -51,7 +45,8 @@ def run_schedules(parts: Parts) -> int:
 
 
 TASKS: Mapping[str, Callable[[Parts], object]] = {
-    "sweep_idempotency": sweep_idempotency,
+    "sweep_idempotency": retention.sweep_answers,
+    "sweep_ledger": retention.sweep,
     "sweep_attachments": attachments.sweep,
     "run_schedules": run_schedules,
     "overdue_scan": overdue_scan.run_by_clock,

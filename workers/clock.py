@@ -27,6 +27,7 @@ def all_the_time() -> BaseTrigger:
 
 TIMES: Mapping[str, Callable[[], BaseTrigger]] = {
     "sweep_idempotency": hourly,
+    "sweep_ledger": hourly,
     "sweep_attachments": hourly,
     "run_schedules": all_the_time,
     "overdue_scan": each_minute,

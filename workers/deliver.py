@@ -236,7 +236,7 @@ class Turns:
         until = now + timedelta(seconds=self.parts.settings.delivery_lease)
         found = uow.deliveries.claim(chosen, self.owner, now, until)
         note_lost(uow, [one for one in found if one.status == "sending"], now)
-        return _jobs(uow, found, until, {one.endpoint for one in states if one.failures == 0}) if found else []
+        return _jobs(uow, found, until, {one.endpoint for one in states if one.failures == 0}, now) if found else []
 
     def _chosen(self, uow: UnitOfWork, states: Sequence[Endpoint], room: int, busy: set[str], now: datetime) -> list[str]:
         """The deliveries to take, an equal share from each endpoint. The next time another endpoint is the first."""
@@ -310,9 +310,19 @@ def _can_go(candidate: Candidate) -> bool:
     return candidate.first == candidate.identifier
 
 
-def _jobs(uow: UnitOfWork, deliveries: Sequence[Delivery], until: datetime, well: Collection[str]) -> list[Job]:
-    """Jobs with what they need to be carried out: the event, and the webhook where there is one. `well`: endpoints without failures."""
+FORGOTTEN = "The event is no longer kept."
+
+
+def _jobs(uow: UnitOfWork, deliveries: Sequence[Delivery], until: datetime, well: Collection[str], now: datetime) -> list[Job]:
+    """
+    Jobs with what they need to be carried out: the event, and the webhook where there is one. `well`: endpoints without failures.
+
+    Deliveries whose event was forgotten while somebody asked for them are given up.
+    """
     events = uow.outbox.by_ids({one.event_id for one in deliveries})
+    orphans = [one.identifier for one in deliveries if one.event_id not in events]
+    if orphans:
+        uow.deliveries.finish(orphans, "dead", now, None, FORGOTTEN)
     webhooks = {name: uow.webhooks.find(name) for name in {one.webhook for one in deliveries} if name is not None}
 
     def job(one: Delivery) -> Job:
@@ -320,4 +330,4 @@ def _jobs(uow: UnitOfWork, deliveries: Sequence[Delivery], until: datetime, well
         webhook = webhooks.get(one.webhook) if one.webhook else None
         return Job(one, one.attempts + 1, event, webhook, until, is_well=one.endpoint in well)
 
-    return [job(one) for one in deliveries]
+    return [job(one) for one in deliveries if one.event_id in events]

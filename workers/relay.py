@@ -8,12 +8,9 @@ whoever else believes to be the relay, no event is left out and none is taken tw
 from collections.abc import Callable
 from datetime import datetime
 
-from ld_server.services.dispatch import relayed
+from ld_server.services.dispatch import RELAYED, relayed
 from ld_server.services.parts import Parts
 from workers.leading import Leader, Pace
-
-MARK = "relayed_up_to"
-"""The fact that says up to which sequence events have been brought to their triggers."""
 
 
 class Relay(Leader):
@@ -51,14 +48,14 @@ class Relay(Leader):
         Events are read before triggers: what was enabled in between sees nothing that happened before.
         """
         with self._parts.ledger.write() as uow:
-            mark = uow.facts.locked(MARK, "0")
+            mark = uow.facts.locked(RELAYED, "0")
             events = uow.outbox.since(int(mark), self._parts.settings.relay_batch)
             if not events:
                 return 0, 0
             deliveries = relayed(uow, events, uow.triggers.listening(), now)
-            uow.facts.set(MARK, str(events[-1].sequence))
+            uow.facts.set(RELAYED, str(events[-1].sequence))
         return len(events), deliveries
 
     def _something_new(self) -> bool:
         with self._parts.ledger.read() as uow:
-            return uow.outbox.has_unnumbered() or uow.outbox.newest() > int(uow.facts.get(MARK) or 0)
+            return uow.outbox.has_unnumbered() or uow.outbox.newest() > int(uow.facts.get(RELAYED) or 0)

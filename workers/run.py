@@ -11,6 +11,9 @@ from workers.deliver import Deliverer
 from workers.projector import Projector
 from workers.relay import Relay
 
+TASKS_AT_ONCE = 2
+"""So that a job which takes its time does not hold up what is to be looked at every minute."""
+
 GRACE = 5.0
 """Seconds that a running task is given when the worker is asked to stop. What it did not finish, another nudge will."""
 
@@ -24,7 +27,7 @@ def run(parts: Parts, name: str, when_running: Callable[[], None]) -> None:
     """
     huey = open_huey(parts.settings.huey_url)
     clock = make_clock(enlist(huey, parts))
-    consumer = huey.create_consumer(workers=1, periodic=False, graceful_signal="TERM", shutdown_timeout=GRACE)
+    consumer = huey.create_consumer(workers=TASKS_AT_ONCE, periodic=False, graceful_signal="TERM", shutdown_timeout=GRACE)
     huey.on_startup("when_running")(when_running)
     deliverer = Deliverer(parts, name)
     loops = (Projector(parts, name), Relay(parts, name, deliverer.nudge), deliverer)

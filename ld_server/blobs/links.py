@@ -36,7 +36,7 @@ class Links:
         """What a link says, once it is known to be ours. Raises LinkRefused when it is not, or when it has expired."""
         told = {name: value for name, value in parameters.items() if name != SIGNATURE}
         given = parameters.get(SIGNATURE, "").encode()
-        if not any([hmac.compare_digest(given, one.encode()) for one in self._signatures(method, key, told)]):
+        if not any(hmac.compare_digest(given, one.encode()) for one in self._signatures(method, key, told)):
             raise LinkRefused("The link was not made here, or has been changed.", reason="tampered")
         if now.timestamp() >= int(told[EXPIRES]):
             raise LinkRefused("The link has expired; ask for a new one.", reason="expired")

@@ -78,6 +78,10 @@ class Gone(Refusal):
     """The resource was deleted"""
 
 
+class NoLongerKept(Refusal):
+    """What was asked for is no longer kept"""
+
+
 class MethodNotAllowed(Refusal):
     """The method is not allowed here"""
 

@@ -7,6 +7,7 @@ decided here and nowhere else: by the type of the event and the filter.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
 from ld_server.domain import filters, signing
@@ -45,6 +46,9 @@ JOB_TYPES: Mapping[str, str] = {
 
 RUN_EVENTS: Mapping[str | None, str] = {**{name: f"{name}.completed" for name in JOB_TYPES}, None: "schedule.due"}
 """Type of job, or None for a schedule without one → the type of the event that tells of a run."""
+
+LONGEST_LEAD_TIME = timedelta(days=366)
+"""Before a reservation starts or ends nobody is told of it."""
 
 INTERNAL_HANDLERS: Mapping[str, str] = {
     "log": "Writes the event into the log of the worker.",

@@ -59,6 +59,7 @@ PROBLEMS: Mapping[type[Refusal], Problem] = {
     errors.NotDeliverable: Problem("not-deliverable", 409, "Enable the webhook first, or send to another one."),
     errors.IdempotencyInProgress: Problem("idempotency-in-progress", 409, "Wait a moment and send the same request again."),
     errors.Gone: Problem("gone", 410, "Read its revisions, if you want to know what was there."),
+    errors.NoLongerKept: Problem("no-longer-kept", 410, "Read the resources for what you have missed, and go on where the problem says."),
     errors.Stale: Problem("precondition-failed", 412, "Read the resource again and decide anew, then send its new ETag."),
     errors.TooLarge: Problem("payload-too-large", 413, "Send less in one request."),
     errors.UnsupportedMediaType: Problem("unsupported-media-type", 415, "Send a media type that Accept-Post or Accept-Patch lists."),

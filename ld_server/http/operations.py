@@ -585,7 +585,7 @@ FEED = Manner(
         LIMIT,
         Parameter(LAST_EVENT_ID, "header", "Of a stream: the last event that the reader has; goes before `since`."),
     ),
-    (errors.InvalidParameter, errors.RateLimited),
+    (errors.InvalidParameter, errors.NoLongerKept, errors.RateLimited),
 )
 
 
@@ -666,7 +666,7 @@ def _matched(_route: Route) -> Operation:
         group=TRIGGER.name,
         summary="For which past events a trigger is; nothing is sent",
         answers=(found,),
-        manners=(_one_of(TRIGGER), QUERIED, NEGOTIATED, READ, OPTIONS_OF_STEP),
+        manners=(_one_of(TRIGGER), QUERIED, NEGOTIATED, READ, OPTIONS_OF_STEP, BEHIND),
         body=Content({JSON.media_type: MATCH}, {"everything": {"since": "0", "types": ["rentAction.*"], "limit": 10}}, is_required=False),
     )
 
@@ -769,13 +769,15 @@ class Sent:
         )
         of = (_in_path("identifier", "What it is about."),) if "{identifier}" in route.template else ()
         shut = (SHUT,) if self.may_be_shut else ()
-        manners = (*of, REHEARSED, ONCE, QUERIED, NEGOTIATED, READ, SAID, *shut)
+        behind = (BEHIND,) if "since" in self.example else ()
+        manners = (*of, REHEARSED, ONCE, QUERIED, NEGOTIATED, READ, SAID, *behind, *shut)
         body = Content({JSON.media_type: self.body}, {"everything": self.example}, is_required=bool(self.example))
         return Operation(self.name, self.group, self.summary, answers, manners, body)
 
 
 SAID = Manner((), (errors.ShapeViolation,))
 SHUT = Manner((), (errors.NotDeliverable,))
+BEHIND = Manner((), (errors.InvalidParameter, errors.NoLongerKept))
 
 SENT_BY: Mapping[Any, Sent] = {
     deliveries.redelivery: Sent("redeliver", "delivery", "Send a delivery again", "Delivery", delivery_schemas.NOTHING, {}, True),

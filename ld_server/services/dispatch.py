@@ -50,6 +50,9 @@ SENDING: Mapping[str, Place] = {
 }
 """The actions that bring an event somewhere → the name of that place, by which order and limits are counted."""
 
+RELAYED = "relayed_up_to"
+"""The fact that says up to which sequence events have been brought to their triggers."""
+
 TEST_EVENT = "webhook.test"
 
 OF_RUNS = frozenset(RUN_EVENTS.values())

@@ -6,8 +6,8 @@ from typing import Any
 
 import orjson
 
-from ld_server.domain.errors import InvalidParameter
-from relational.outbox import LARGEST_SEQUENCE, Numbered, Selection
+from ld_server.domain.errors import InvalidParameter, NoLongerKept
+from relational.outbox import FORGOTTEN, LARGEST_SEQUENCE, Numbered, Selection
 from relational.unit_of_work import Ledger, UnitOfWork
 
 MOST_ROUNDS = 100
@@ -49,20 +49,37 @@ NOWHERE = Place()
 
 
 def place_of(text: str | None, uow: UnitOfWork, parameter: str) -> Place:
-    """The place that an event's id, a sequence or an instant names. Raises InvalidParameter for anything else."""
+    """
+    The place that an event's id, a sequence or an instant names. Raises InvalidParameter for anything else.
+
+    Whoever has read up to a place behind which events have been forgotten has missed them: NoLongerKept. 0 is where everything begins.
+    """
     if text is None:
         return NOWHERE
     if text.isascii() and text.isdigit():
-        return Place(min(int(text[:20]), LARGEST_SEQUENCE))
+        return Place(_known(min(int(text[:20]), LARGEST_SEQUENCE), uow))
     if text.startswith(ID_PREFIX):
-        return Place(_sequence_of(text, uow, parameter))
+        return Place(_known(_sequence_of(text, uow, parameter), uow))
     return Place(moment=_instant(text, parameter))
+
+
+def forgotten(uow: UnitOfWork) -> int:
+    """Up to which sequence events may have been forgotten; 0 where none has been."""
+    return int(uow.facts.get(FORGOTTEN) or 0)
+
+
+def _known(sequence: int, uow: UnitOfWork) -> int:
+    if 0 < sequence < (gone := forgotten(uow)):
+        said = f"The events behind {sequence} are not all kept any more. From {gone} on all are: go on with since={gone}."
+        raise NoLongerKept(said, since=gone)
+    return sequence
 
 
 def _sequence_of(identifier: str, uow: UnitOfWork, parameter: str) -> int:
     found = uow.outbox.by_id(identifier) if identifier.isascii() and identifier.isprintable() else None
     if found is None:
-        raise InvalidParameter(f"There is no event {identifier!r}.", parameter=parameter)
+        or_more = ", or it is no longer kept" if forgotten(uow) else ""
+        raise InvalidParameter(f"There is no event {identifier!r}{or_more}.", parameter=parameter)
     return found.sequence
 
 
@@ -83,9 +100,11 @@ def read(uow: UnitOfWork, since: Place, before: Place, limit: int, wanted: Selec
     """
     At most `limit` events behind one place and before another, the first one first.
 
-    They are the first ones behind `since`; where that is nowhere and there is a `before`, the last ones before it.
+    They are the first ones behind `since`; where that is nowhere and there is a `before`, the last ones before it. They begin
+    where nothing has been forgotten.
     """
     within = replace(wanted, since=since.moment, until=before.moment, below=before.sequence)
+    gone = forgotten(uow)
     if since == NOWHERE and before != NOWHERE:
-        return uow.outbox.before(LARGEST_SEQUENCE, limit, within)
-    return uow.outbox.since(since.sequence or 0, limit, within)
+        return [one for one in uow.outbox.before(LARGEST_SEQUENCE, limit, within) if one.sequence > gone]
+    return uow.outbox.since(max(since.sequence or 0, gone), limit, within)

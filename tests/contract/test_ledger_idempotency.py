@@ -44,8 +44,8 @@ def test_a_newer_answer_takes_the_place_of_an_expired_one(ledger: Ledger) -> Non
 def test_only_what_has_expired_is_swept(ledger: Ledger) -> None:
     with ledger.write() as uow:
         store(uow.idempotency)
-        assert uow.idempotency.sweep(TUESDAY - timedelta(microseconds=1)) == 0
-        assert uow.idempotency.sweep(TUESDAY) == 1
+        assert uow.idempotency.sweep(TUESDAY - timedelta(microseconds=1), 10) == 0
+        assert uow.idempotency.sweep(TUESDAY, 10) == 1
         assert uow.idempotency.find("alice", "k1") is None
 
 

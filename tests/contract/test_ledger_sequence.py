@@ -10,6 +10,7 @@ from sqlalchemy import text
 from relational.outbox import OutboxEntry, Selection
 from relational.unit_of_work import Ledger
 from tests.contract.rows import MONDAY, TUESDAY
+from tests.contract.test_ledger_risks import plan
 
 only_on_postgres = pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
 
@@ -61,6 +62,17 @@ def test_a_reader_goes_both_ways_and_is_choosy(ledger: Ledger) -> None:
     assert read(ledger, types=("rentAction.approved",)) == [(3, "evt_c")]
     assert read(ledger, since=1, limit=2) == [(2, "evt_b"), (3, "evt_c")]
     assert read(ledger, subject="ra_2") == [(2, "evt_b"), (4, "evt_d")]
+
+
+def test_what_happened_to_one_subject_is_found_by_an_index_in_its_order(ledger: Ledger) -> None:
+    write(ledger, *(event(str(number), f"ra_{number % 50}") for number in range(5000)))
+    while number(ledger):
+        pass
+    with ledger.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql("ANALYZE")
+    found = plan(ledger, lambda uow: uow.outbox.since(100, 20, Selection(subject="ra_7")))
+    assert "outbox_by_subject_and_sequence" in found, found
+    assert "TEMP B-TREE" not in found and "Sort" not in found, found
 
 
 def test_a_reader_can_start_at_an_instant(ledger: Ledger) -> None:

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import orjson
@@ -12,8 +13,11 @@ from jsonschema import Draft202012Validator
 
 from ld_server.domain.events import EVENTS
 from ld_server.http.endpoints.events import Stream, most_streams
+from ld_server.services.dispatch import RELAYED
+from ld_server.services.feed import number
 from ld_server.settings import Settings
 from tests.http.conftest import Site, problem
+from workers.app import TASKS
 
 EVENTS_PATH = "/v1/events"
 STREAM = "text/event-stream"
@@ -116,14 +120,17 @@ def test_pages_go_back_to_the_beginning(site: Site) -> None:
 
 
 def test_a_full_page_is_for_good_and_another_is_not(site: Site) -> None:
-    full = site.get(EVENTS_PATH, query="limit=6")
+    full = site.get(EVENTS_PATH, query="since=1&limit=5")
     assert "immutable" in full.headers["cache-control"]
-    part = site.get(EVENTS_PATH, query="limit=7")
+    part = site.get(EVENTS_PATH, query="since=1&limit=6")
     assert "immutable" not in part.headers["cache-control"]
+    first = site.get(EVENTS_PATH, query="limit=6")
+    assert "immutable" not in first.headers["cache-control"], "where the feed begins may change"
     site.item_type("six")
-    assert site.get(EVENTS_PATH, query="limit=6").content == full.content
-    assert site.get(EVENTS_PATH, query="limit=6", If_None_Match=full.headers["etag"]).status_code == 304
-    assert site.get(EVENTS_PATH, query="limit=7", If_None_Match=part.headers["etag"]).status_code == 200
+    assert site.get(EVENTS_PATH, query="since=1&limit=5").content == full.content
+    assert site.get(EVENTS_PATH, query="since=1&limit=5", If_None_Match=full.headers["etag"]).status_code == 304
+    assert site.get(EVENTS_PATH, query="since=1&limit=6", If_None_Match=part.headers["etag"]).status_code == 200
+    assert site.get(EVENTS_PATH, query="limit=6", If_None_Match=first.headers["etag"]).status_code == 304
 
 
 def test_a_feed_begins_behind_an_event_a_sequence_or_an_instant(site: Site) -> None:
@@ -202,6 +209,47 @@ def test_a_reader_of_pages_misses_nothing_that_commits_late(site: Site) -> None:
     late = feed(site, f"since={seen['through']}")
     assert [one["data"]["code"] for one in seen["member"]] == ["quick"]
     assert [one["id"] for one in late["member"]] == ["evt_late"]
+
+
+# --- what is forgotten ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def old(site: Site) -> Site:
+    """The site more than a year later, with one more event: the six before have been forgotten."""
+    later = site.over(now=lambda: site.parts.now() + timedelta(days=401))
+    with site.parts.ledger.write() as uow:
+        uow.outbox.number()
+        uow.facts.set(RELAYED, "6")
+    later.item_type("six")
+    number(later.parts.ledger)
+    assert TASKS["sweep_ledger"](later.parts) == 6
+    return later
+
+
+def test_who_has_read_up_to_what_is_forgotten_is_told_what_to_go_on_with(old: Site) -> None:
+    found = problem(old.get(EVENTS_PATH, query="since=3"), "no-longer-kept", 410)
+    assert found["since"] == 6 and "since=6" in found["detail"]
+    assert sequences(feed(old, f"since={found['since']}")) == [7]
+    assert problem(old.get(EVENTS_PATH, Accept=STREAM, Last_Event_ID="3"), "no-longer-kept", 410)["since"] == 6
+    for path, body in (("/v1/events/replay", {"since": "3"}), (f"/v1/triggers/{trigger(old)}/match", {"since": "3"})):
+        problem(old.post(path, body), "no-longer-kept", 410)
+
+
+def trigger(site: Site) -> str:
+    log = {"type": "invoke_internal", "handler": "log"}
+    return site.made("/v1/triggers", {"name": "Log", "eventTypes": ["catalog.*"], "actions": [log]})
+
+
+@pytest.mark.parametrize("query", ["", "since=0", "since=6", "since=2026-01-01T00:00:00Z", "before=99", "since=0&before=99"])
+def test_the_feed_begins_where_nothing_has_been_forgotten(old: Site, query: str) -> None:
+    page = feed(old, query)
+    assert (sequences(page), "previous" in page["view"]) == ([7], False)
+
+
+def test_an_event_that_is_forgotten_is_not_there_and_its_name_says_so(old: Site, site: Site) -> None:
+    said = problem(old.get(EVENTS_PATH, query="since=evt_0"), "invalid-parameter", 400)["detail"]
+    assert said.endswith("or it is no longer kept.")
 
 
 # --- streams --------------------------------------------------------------------------------------------------------------

@@ -137,8 +137,8 @@ class FeedPage:
 
     @property
     def is_final(self) -> bool:
-        """Whether the page is the same whenever it is asked for."""
-        return len(self.events) == self.limit and "before" not in self.parameters
+        """Whether the page is the same whenever it is asked for: where the feed begins changes with what has been forgotten."""
+        return len(self.events) == self.limit and bool(self.since.sequence) and "before" not in self.parameters
 
     @property
     def through(self) -> int:
