@@ -18,7 +18,7 @@ CONTRACT = {
     405: "method-not-allowed",
     406: "not-acceptable",
     409: "transition-refused insufficient-availability duplicate in-use idempotency-in-progress not-uploaded not-deliverable",
-    410: "gone",
+    410: "gone no-longer-kept",
     412: "precondition-failed",
     413: "payload-too-large",
     415: "unsupported-media-type",
