@@ -14,6 +14,7 @@ from ld_server.rdf.validation import Validator
 from ld_server.resources import PATHS
 from ld_server.services import keys
 from ld_server.services.addresses import allowed_by
+from ld_server.services.meters import Meters
 from ld_server.services.parts import Parts
 from ld_server.services.sealing import Sealing
 from ld_server.services.tokens import Tokens
@@ -48,8 +49,14 @@ def build(settings: Settings) -> Parts:
         sparql=open_store(settings),
         blobs=open_blobs(settings),
         sealing=Sealing(settings),
+        meters=Meters(metrics_directory(settings)),
         now=now,
     )
+
+
+def metrics_directory(settings: Settings) -> Path:
+    """Where the processes of a node count what they do."""
+    return settings.data_dir / "run" / "metrics"
 
 
 def _shapes_of_the_operator(settings: Settings) -> tuple[Any, ...]:

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, delete, or_
+from sqlalchemy import Connection, delete, or_, select
 
 from relational import tables
 from relational.upsert import INSERT
@@ -22,6 +22,10 @@ class Leases:
         write = INSERT[self._connection.dialect.name](tables.leases).values(lease)
         write = write.on_conflict_do_update(index_elements=["name"], set_=lease, where=or_(_L.owner == owner, _L.expires_at <= now))
         return self._connection.execute(write.returning(_L.owner)).first() is not None
+
+    def holder(self, name: str, now: datetime) -> str | None:
+        """Who has a lease now, or None."""
+        return self._connection.execute(select(_L.owner).where(_L.name == name, _L.expires_at > now)).scalar()
 
     def release(self, name: str, owner: str) -> None:
         """Give a lease back, if it is still one's own."""

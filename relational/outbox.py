@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Select, bindparam, delete, exists, func, inse
 
 from relational import tables
 from relational.locks import Lock, taking
+from relational.projections import Backlog
 
 _O = tables.outbox.c
 _D = tables.deliveries.c
@@ -129,6 +130,11 @@ class Outbox:
     def has_unnumbered(self) -> bool:
         """Whether there are committed events without a sequence."""
         return bool(self._connection.execute(_LATE).scalar_one())
+
+    def backlog(self, sequence: int) -> Backlog:
+        """How many events there are beyond a sequence, those without one included, and when the oldest of them occurred."""
+        beyond = select(_O.occurred_at).where(or_(_O.sequence > sequence, _O.sequence.is_(None))).subquery()
+        return Backlog(*self._connection.execute(select(func.count(), func.min(beyond.c.occurred_at))).one())
 
     def newest(self) -> int:
         """The highest sequence, or 0."""

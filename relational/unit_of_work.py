@@ -12,6 +12,7 @@ from typing import Any
 
 import psycopg
 from sqlalchemy import Connection, Engine
+from sqlalchemy.pool import QueuePool
 
 from relational.allocations import Allocations
 from relational.capacity import Capacities
@@ -133,6 +134,11 @@ class Ledger:
         """Raises StoreUnavailable unless the ledger answers and has been migrated."""
         with self.read() as uow:
             uow.facts.get("base_iri")
+
+    def connections(self) -> dict[str, int]:
+        """How many connections of the pool are in use, and how many lie idle."""
+        pool = self.engine.pool
+        return {"in_use": pool.checkedout(), "idle": pool.checkedin()} if isinstance(pool, QueuePool) else {}
 
     def close(self) -> None:
         """Give every connection back. The ledger opens new ones if it is used again."""

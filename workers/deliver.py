@@ -18,7 +18,9 @@ from time import monotonic
 
 from ld_server.domain.errors import StoreUnavailable
 from ld_server.services.addresses import Resolve, allowed_by, system_resolver
+from ld_server.services.correlation import correlation
 from ld_server.services.messages import TransformFailed
+from ld_server.services.meters import ATTEMPT_SECONDS, ATTEMPTS
 from ld_server.services.parts import Parts
 from relational.deliveries import Candidate, Delivery, Endpoint
 from relational.unit_of_work import UnitOfWork
@@ -138,16 +140,23 @@ class Deliverer:
 
     async def _send(self, job: Job, means: Means) -> None:
         """Carries a job out, whatever happens, and leaves the result to be written down."""
+        correlation.set(job.event.entry.correlation_id)
         started_at, started = self._parts.now(), monotonic()
         try:
             if started_at + timedelta(seconds=means.patience) >= job.until:
                 return
             outcome = await _outcome(job, means)
             self._results.append(Result(job, started_at, round((monotonic() - started) * 1000), outcome))
+            self._count(job, outcome, monotonic() - started)
         finally:
             self._under_way.pop(job.delivery.identifier, None)
             if self._awake is not None:
                 self._awake.set()
+
+    def _count(self, job: Job, outcome: Outcome, seconds: float) -> None:
+        action = str(job.plan["type"])
+        self._parts.meters.count(ATTEMPTS, action, "delivered" if outcome.error is None else "failed")
+        self._parts.meters.observe(ATTEMPT_SECONDS, seconds, action)
 
     async def _hand_back(self, ledger_thread: ThreadPoolExecutor) -> None:
         """Waits a moment for what is under way, cuts off the rest, and writes down what came of it."""

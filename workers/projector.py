@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 
 from ld_server.domain.errors import StoreUnavailable
 from ld_server.rdf.representation import triples_of
+from ld_server.services.meters import REVISIONS_PROJECTED
 from ld_server.services.parts import Parts
 from relational.documents import Head
 from workers.leading import Leader, Pace
@@ -54,6 +55,7 @@ class Projector(Leader):
         done = [position for position, identifier in waiting if identifier in brought]
         with self._parts.ledger.write() as uow:
             uow.projections.done(done)
+        self._parts.meters.count(REVISIONS_PROJECTED, amount=len(done))
         return len(done)
 
     def _waiting(self, now: datetime) -> list[tuple[int, str]]:

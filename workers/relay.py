@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from ld_server.services.dispatch import RELAYED, relayed
+from ld_server.services.meters import EVENTS_RELAYED
 from ld_server.services.parts import Parts
 from workers.leading import Leader, Pace
 
@@ -37,6 +38,7 @@ class Relay(Leader):
         with self._parts.ledger.write() as uow:
             uow.outbox.number()
         events, deliveries = self._bring(now)
+        self._parts.meters.count(EVENTS_RELAYED, amount=events)
         if deliveries:
             self._when_new()
         return events

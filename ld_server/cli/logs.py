@@ -8,16 +8,19 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 from ld_server.http.conversation import ACCESS
+from ld_server.services.correlation import correlation
 from ld_server.settings import InvalidSetting
 
 
 class Lines(logging.Formatter):
-    """`{"at", "level", "logger", "message"}` and, where there is one, `"exception"`."""
+    """`{"at", "level", "logger", "message"}` and, where there are some, `"correlationId"` and `"exception"`."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {"at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"), "level": record.levelname}
         line["logger"] = record.name
         line["message"] = record.getMessage()
+        if (correlation_id := correlation.get()) is not None:
+            line["correlationId"] = correlation_id
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line)

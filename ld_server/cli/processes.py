@@ -5,9 +5,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 
-from ld_server.bootstrap import build, prepare
+from ld_server.bootstrap import build, metrics_directory, prepare
 from ld_server.cli import fleet, logs
 from ld_server.cli.deployment import settings_of
+from ld_server.services.meters import forget_the_dead
 from ld_server.settings import Settings
 from ld_server.supervisor.banner import banner
 from ld_server.supervisor.children import Patience
@@ -36,6 +37,7 @@ def web(given: argparse.Namespace) -> int:
     settings = settings_of(given)
     logs.configure(settings.log_level)
     build(settings).close()  # what is wrong with the settings is told here, in one line, and not by every child
+    forget_the_dead(metrics_directory(settings))
     WebServer(settings).run()
     return 0
 
@@ -48,6 +50,7 @@ def worker(given: argparse.Namespace) -> int:
     settings = settings_of(given)
     logs.configure(settings.log_level)
     parts = build(settings)
+    forget_the_dead(metrics_directory(settings))
     ready = worker_ready_file(settings)
     ready.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:

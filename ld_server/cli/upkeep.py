@@ -17,9 +17,9 @@ from ld_server.domain.errors import ShapeViolation, StoreUnavailable
 from ld_server.rdf.representation import serialized, triples_of
 from ld_server.resources import KINDS
 from ld_server.resources.attachment import ATTACHMENT
-from ld_server.resources.kind import written
 from ld_server.services import counters, index
 from ld_server.services.parts import Parts
+from ld_server.services.waiting import lags_of
 from ld_server.settings import InvalidSetting, Settings
 from ld_server.sparql.memory import open_memory_store
 from ld_server.sparql.port import SparqlStore
@@ -100,12 +100,16 @@ def _counters(parts: Parts) -> tuple[bool, str]:
     return bool(wrong), told if wrong else "are what the allocations add up to"
 
 
-def _projection(parts: Parts) -> tuple[bool, str]:
-    with parts.ledger.read() as uow:
-        backlog = uow.projections.backlog()
-    if backlog.oldest_at is None:
-        return False, "nothing waits"
-    return (parts.now() - backlog.oldest_at).total_seconds() > 60, f"{backlog.count} revisions wait since {written(backlog.oldest_at)}"
+def _waiting(part: str) -> Callable[[Parts], tuple[bool, str]]:
+    """Whether what waits in a part has been waiting for longer than it takes, and why that may be."""
+
+    def answer(parts: Parts) -> tuple[bool, str]:
+        lag = lags_of(parts)[part]
+        if lag.backlog.count == 0:
+            return False, "nothing waits"
+        return lag.is_long(parts.now()), f"{lag.told} ({lag.cause})"
+
+    return answer
 
 
 def _graphs(parts: Parts) -> tuple[bool, str]:
@@ -189,7 +193,9 @@ QUESTIONS: dict[str, Callable[[Parts], tuple[bool, str]]] = {
     "index": _index,
     "counters": _counters,
     "SPARQL store": _sparql,
-    "projection": _projection,
+    "projection": _waiting("projection"),
+    "relay": _waiting("relay"),
+    "deliveries": _waiting("deliveries"),
     "graphs": _graphs,
     "shapes": _shapes,
     "attachments": _attachments,

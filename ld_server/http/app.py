@@ -24,6 +24,7 @@ from ld_server.http.endpoints.health import Live, Ready
 from ld_server.http.endpoints.keys import Key, KeyRing
 from ld_server.http.endpoints.looks import Looks
 from ld_server.http.endpoints.maintenance import AssetHistory, AssetLog
+from ld_server.http.endpoints.metrics import Metrics
 from ld_server.http.endpoints.planning import DemandSignal, DemandSignals, Shortfalls
 from ld_server.http.endpoints.reservations import Allocations, ReservationStep
 from ld_server.http.endpoints.resources import Collection, Item
@@ -71,6 +72,7 @@ ROUTES: tuple[Route, ...] = (
     Route("/.well-known/void", description.void, {"GET": PUBLIC}),
     Route("/health/live", Live, {"GET": PUBLIC}),
     Route("/health/ready", Ready, {"GET": PUBLIC}),
+    Route("/metrics", Metrics, {"GET": ANY}),
     Route("/v1/sparql", Sparql, {"GET": Scope.ANALYST, "POST": Scope.ANALYST}),
     Route("/v1/events", Events, {"GET": ANY}),
     Route("/v1/events/{identifier}", Event, {"GET": ANY}),
@@ -180,7 +182,7 @@ def needs_of(routes: tuple[Route, ...]) -> Mapping[str, Mapping[str, Needed]]:
 
 def create_app(parts: Parts) -> "falcon.App[falcon.Request, falcon.Response]":
     """The WSGI application over these parts."""
-    around: list[Any] = [Conversation(links.of_everything(parts.settings.base_iri)), Authentication(parts, needs_of(ROUTES))]
+    around: list[Any] = [Conversation(links.of_everything(parts.settings.base_iri), parts.meters), Authentication(parts, needs_of(ROUTES))]
     app = falcon.App(router=Router(), middleware=around)
     Problems(parts.settings.base_iri, {route.template: route.methods for route in ROUTES}, pages_of(parts)).install(app)
     for route in ROUTES:

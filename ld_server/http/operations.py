@@ -32,6 +32,7 @@ from ld_server.http.endpoints.health import Live, Ready
 from ld_server.http.endpoints.keys import Key, KeyRing
 from ld_server.http.endpoints.looks import MEDIA, Looks
 from ld_server.http.endpoints.maintenance import LOG_OF_ASSET, AssetHistory, AssetLog
+from ld_server.http.endpoints.metrics import Metrics
 from ld_server.http.endpoints.planning import FILTERS as ASKED_OF_PLANNING
 from ld_server.http.endpoints.planning import TABLE, DemandSignal, DemandSignals, Shortfalls
 from ld_server.http.endpoints.reservations import STEPS, Allocations, ReservationStep
@@ -543,6 +544,12 @@ def _ready(_route: Route) -> Operation:
         Answer(503, "A part does not work.", {"application/json": HEALTH}),
     )
     return Operation("isReady", "health", "Whether every part works", answers)
+
+
+def _metrics(_route: Route) -> Operation:
+    content = dict.fromkeys(("text/plain", "application/openmetrics-text"), TEXT)
+    numbers = Answer(200, "The numbers, as Prometheus or OpenMetrics text.", content)
+    return Operation("getMetrics", "health", "What this node has counted, and what waits now", (numbers,))
 
 
 HEALTH: Json = {
@@ -1061,6 +1068,7 @@ DESCRIPTIONS: Mapping[tuple[Any, str], Describe] = {
     (Sending, "POST"): _sending,
     (Live, "GET"): _live,
     (Ready, "GET"): _ready,
+    (Metrics, "GET"): _metrics,
     (Looks, "GET"): _look,
     (discovery.entry_point, "GET"): Page("enter", "What there is", GRAPHS),
     (discovery.contexts, "GET"): Page("listContexts", "The JSON-LD contexts", GRAPHS),

@@ -9,6 +9,7 @@ from ld_server.blobs.store import BlobStore
 from ld_server.rdf.contexts import Contexts
 from ld_server.rdf.naming import Naming
 from ld_server.rdf.validation import Validator
+from ld_server.services.meters import Meters
 from ld_server.services.sealing import Sealing
 from ld_server.settings import Settings
 from ld_server.sparql.store import SparqlStore
@@ -27,6 +28,7 @@ class Parts:
     sparql: SparqlStore
     blobs: BlobStore
     sealing: Sealing
+    meters: Meters
     now: Callable[[], datetime]
     ending: Event = field(default_factory=Event)
     """Set when the process is about to end: what would go on by itself ends, too."""
@@ -36,3 +38,4 @@ class Parts:
         self.blobs.close()
         self.sparql.close()
         self.ledger.close()
+        self.meters.close()

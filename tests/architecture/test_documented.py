@@ -11,6 +11,7 @@ from ld_server.domain.events import EVENTS
 from ld_server.domain.filters import OPERATORS
 from ld_server.domain.triggers import ACTION_TYPES, INTERNAL_HANDLERS, JOB_TYPES
 from ld_server.http.app import ROUTES
+from ld_server.services.meters import COUNTERS, HISTOGRAMS
 from ld_server.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -81,6 +82,14 @@ TOLD = {
     **{name: one.meaning for name, one in OPERATORS.items() if name},
     **{name: one.meaning for name, one in ACTION_TYPES.items()},
 }
+
+
+METERS = {**{f"{one.name}_total": one for one in COUNTERS}, **{one.name: one for one in HISTOGRAMS}}
+
+
+@pytest.mark.parametrize("name", METERS)
+def test_everything_that_is_counted_is_documented_in_its_own_words(name):
+    assert f"| `{name}` | {METERS[name].meaning} |" in (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", TOLD)

@@ -56,6 +56,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "dateutil": ("ld_server.services.timing",),
     "jmespath": ("ld_server.services",),
     "kombu": ("workers",),
+    "prometheus_client": ("ld_server.services.meters",),
     "orjson": PACKAGES,
 }
 """Every third-party library we import, and the only packages that may."""

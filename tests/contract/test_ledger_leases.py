@@ -25,6 +25,15 @@ def test_an_owner_renews_and_an_expired_lease_is_free(ledger: Ledger) -> None:
         assert not uow.leases.acquire("projector", "one", MONDAY + timedelta(seconds=16), 10)
 
 
+def test_who_has_a_lease_is_told_until_it_expires(ledger: Ledger) -> None:
+    with ledger.write() as uow:
+        assert uow.leases.holder("projector", MONDAY) is None
+        uow.leases.acquire("projector", "one", MONDAY, 10)
+        assert uow.leases.holder("projector", MONDAY) == "one"
+        assert uow.leases.holder("projector", LATER) is None
+        assert uow.leases.holder("relay", MONDAY) is None
+
+
 def test_only_the_owner_gives_a_lease_back(ledger: Ledger) -> None:
     with ledger.write() as uow:
         uow.leases.acquire("projector", "one", MONDAY, 10)

@@ -1,11 +1,14 @@
 """The outbox: events are written with what they tell about, or not at all."""
 
+from dataclasses import replace
+
 import pytest
 from sqlalchemy.exc import IntegrityError
 
 from relational.outbox import OutboxEntry, Positioned
+from relational.projections import Backlog
 from relational.unit_of_work import Ledger
-from tests.contract.rows import MONDAY, add_item_type
+from tests.contract.rows import MONDAY, TUESDAY, add_item_type
 
 
 def event(number: int, subject: str = "ra_1") -> OutboxEntry:
@@ -22,6 +25,17 @@ def test_events_come_in_the_order_in_which_they_were_written(ledger: Ledger) -> 
         assert [one.entry for one in found] == [event(2), event(1), event(3)]
         assert uow.outbox.after(found[0].position, 1) == [Positioned(found[1].position, event(1))]
         assert uow.outbox.after(found[-1].position, 10) == []
+
+
+def test_how_many_events_are_beyond_a_sequence_and_since_when(ledger: Ledger) -> None:
+    with ledger.write() as uow:
+        assert uow.outbox.backlog(0) == Backlog(0, None)
+        uow.outbox.add(event(1), event(2))
+        assert uow.outbox.backlog(0) == Backlog(2, MONDAY)
+        uow.outbox.number()
+        assert (uow.outbox.backlog(1), uow.outbox.backlog(2)) == (Backlog(1, MONDAY), Backlog(0, None))
+        uow.outbox.add(replace(event(3), occurred_at=TUESDAY))
+        assert uow.outbox.backlog(2) == Backlog(1, TUESDAY)
 
 
 def test_a_subject_has_its_events(ledger: Ledger) -> None:

@@ -3,6 +3,8 @@
 import argparse
 import os
 import re
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -13,6 +15,7 @@ from ld_server.cli.upkeep import renamed
 from ld_server.domain.errors import StoreUnavailable
 from relational.unit_of_work import open_ledger
 from tests.contract.rows import add_pool, allocation, stage
+from tests.contract.test_ledger_outbox import event
 
 
 @pytest.fixture(autouse=True)
@@ -100,6 +103,25 @@ def test_check_says_what_cannot_be_reached(capsys, monkeypatch):
     lines = capsys.readouterr().out.splitlines()
     assert any(line.startswith("ok   ledger") for line in lines)
     assert any(line.startswith("BAD  SPARQL store") for line in lines)
+
+
+def test_check_says_what_waits_and_who_is_at_it(capsys, tmp_path):
+    run("migrate")
+    ledger = open_ledger(f"sqlite:///{tmp_path}/data/ledger.db")
+    stage(ledger, assets=1)
+    long_ago = datetime.now(UTC) - timedelta(minutes=5)
+    with ledger.write() as uow:
+        uow.projections.enqueue_all(long_ago)
+        uow.leases.acquire("relay", "worker-7", datetime.now(UTC), 60)
+        uow.outbox.add(replace(event(1), occurred_at=long_ago))
+    ledger.close()
+    capsys.readouterr()
+    assert run("check") == 1
+    lines = capsys.readouterr().out.splitlines()
+    projection, relay = (next(line for line in lines if f"  {part} " in line) for part in ("projection", "relay"))
+    assert projection.startswith("BAD  projection") and "since" in projection and projection.endswith("(no worker is at work)")
+    assert relay.startswith("BAD  relay        1 events wait for the relay, the oldest since") and relay.endswith("(worker-7 is at it)")
+    assert any(line.startswith("ok   deliveries   nothing waits") for line in lines)
 
 
 def test_rebase_refuses_names_the_data_was_not_made_for(capsys):

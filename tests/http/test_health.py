@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from ld_server.domain.errors import StoreUnavailable
-from ld_server.http.endpoints.health import LONGEST_LAG
+from ld_server.services.waiting import LONGEST_LAG
 from tests import factories
 from tests.http.conftest import ITEM_TYPES, RESERVATIONS, Site, problem
 
@@ -28,7 +28,8 @@ def test_a_process_whose_parts_work_is_ready(site: Site) -> None:
     answer = site.get("/health/ready", key=None)
     assert answer.status_code == 200
     parts = {name: {"status": "ok"} for name in ("ledger", "sparql", "projection")}
-    assert answer.json == {"status": "ok", "parts": {**parts, "deliveries": {"status": "ok", "waiting": 0, "dead": 0}}}
+    told = {"relay": {"status": "ok", "waiting": 0}, "deliveries": {"status": "ok", "waiting": 0, "dead": 0}}
+    assert answer.json == {"status": "ok", "parts": {**parts, **told}}
     assert answer.headers["cache-control"] == "no-store"
 
 

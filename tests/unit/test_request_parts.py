@@ -2,6 +2,7 @@
 
 import io
 import json
+from pathlib import Path
 from typing import Any
 
 import falcon
@@ -23,6 +24,7 @@ from ld_server.http.body import format_of, read_body, read_options
 from ld_server.http.conversation import Conversation, access_line
 from ld_server.http.idempotency import fingerprint, key_of
 from ld_server.rdf.formats import FORMATS, JSON_LD, TURTLE
+from ld_server.services.meters import Meters
 from ld_server.settings import Settings
 
 SETTINGS = Settings(max_body_bytes=100_000)
@@ -238,19 +240,19 @@ def test_a_fingerprint_tells_requests_apart() -> None:
 @pytest.mark.parametrize("given", ["", "a b", "x" * 129, "caf\u00e9", "a\nb"])
 def test_a_correlation_id_that_is_none_is_replaced(given: str) -> None:
     req = request(HTTP_X_CORRELATION_ID=given)
-    Conversation("").process_request(req, falcon.Response())
+    Conversation("", Meters(Path("unused"))).process_request(req, falcon.Response())
     assert len(req.context.correlation_id) == 32
 
 
 def test_a_correlation_id_is_taken() -> None:
     req = request(HTTP_X_CORRELATION_ID="order-4711/2")
-    Conversation("").process_request(req, falcon.Response())
+    Conversation("", Meters(Path("unused"))).process_request(req, falcon.Response())
     assert req.context.correlation_id == "order-4711/2"
 
 
 def test_the_access_line_is_one_json_object_without_secrets() -> None:
     req = request(PATH_INFO="/v1/x\n{}", QUERY_STRING="token=secret", HTTP_AUTHORIZATION="Bearer secret")
-    Conversation("").process_request(req, falcon.Response())
+    Conversation("", Meters(Path("unused"))).process_request(req, falcon.Response())
     line = access_line(req, falcon.Response())
     assert "secret" not in line
     assert "\n" not in line

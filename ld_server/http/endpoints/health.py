@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable, Mapping
-from datetime import timedelta
 
 import falcon
 import orjson
@@ -10,11 +9,9 @@ import orjson
 from ld_server.domain.errors import StoreUnavailable
 from ld_server.resources.kind import written
 from ld_server.services.parts import Parts
+from ld_server.services.waiting import Lag, lags, lags_of
 
 log = logging.getLogger(__name__)
-
-LONGEST_LAG = timedelta(seconds=60)
-"""A revision that waits longer for the SPARQL store means that no projector is at work; the aim is 0.1 s."""
 
 Check = Callable[[], dict[str, object] | None]
 """Raises StoreUnavailable, or gives what there is to tell."""
@@ -38,6 +35,7 @@ class Ready:
             "ledger": parts.ledger.ping,
             "sparql": parts.sparql.ping,
             "projection": lambda: check_projection(parts),
+            "relay": lambda: tell_relay(parts),
             "deliveries": lambda: tell_deliveries(parts),
         }
 
@@ -49,10 +47,14 @@ class Ready:
 
 def check_projection(parts: Parts) -> None:
     """Raises StoreUnavailable when revisions have been waiting too long for the SPARQL store."""
-    with parts.ledger.read() as uow:
-        backlog = uow.projections.backlog()
-    if backlog.oldest_at is not None and parts.now() - backlog.oldest_at > LONGEST_LAG:
-        raise StoreUnavailable(f"{backlog.count} revisions wait for the SPARQL store, the oldest since {backlog.oldest_at.isoformat()}.")
+    lag = lags_of(parts)["projection"]
+    if lag.is_long(parts.now()):
+        raise StoreUnavailable(f"{lag.told}: {lag.cause}.")
+
+
+def tell_relay(parts: Parts) -> dict[str, object]:
+    """How many events wait for the relay, and since when the oldest does. However many those are, this server is ready."""
+    return _waiting(lags_of(parts)["relay"], "oldestAt")
 
 
 def tell_deliveries(parts: Parts) -> dict[str, object]:
@@ -62,9 +64,13 @@ def tell_deliveries(parts: Parts) -> dict[str, object]:
     However many those are, this server is ready: receivers fail for reasons of their own.
     """
     with parts.ledger.read() as uow:
-        waiting = uow.deliveries.waiting(parts.now())
-    oldest = {} if waiting.oldest_due is None else {"oldestDueAt": written(waiting.oldest_due)}
-    return {"waiting": waiting.unfinished, "dead": waiting.dead, **oldest}
+        dead = uow.deliveries.count({"status": "dead"})
+        return {**_waiting(lags(uow, parts.now())["deliveries"], "oldestDueAt"), "dead": dead}
+
+
+def _waiting(lag: Lag, since: str) -> dict[str, object]:
+    oldest = {} if lag.backlog.oldest_at is None else {since: written(lag.backlog.oldest_at)}
+    return {"waiting": lag.backlog.count, **oldest}
 
 
 def _outcome(name: str, check: Check) -> dict[str, object]:
