@@ -24,6 +24,7 @@ class LocalStore:
     """The blobs in a directory, which is made with the first of them."""
 
     provider = "local"
+    origin: str | None = None
 
     def __init__(self, directory: Path, links: Links) -> None:
         self._kept = directory / KEPT

@@ -57,6 +57,10 @@ class BlobStore(Protocol):
     links: Links | None
     """The signed links that lead to this server itself; None where clients speak to the store."""
 
+    @property
+    def origin(self) -> str | None:
+        """The origin where clients speak to the store, `https://bucket.example.com`; None where they come to us, or it cannot be told."""
+
     def put(self, key: str, chunks: Iterable[bytes], content_type: str) -> int:
         """Write a blob, or replace it, and give its size. When the chunks raise, nothing has changed."""
 

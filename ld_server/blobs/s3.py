@@ -57,6 +57,15 @@ class S3Store:
         with self._opening:
             return boto3.session.Session().client("s3", config=_MANNERS, **self._manner)
 
+    @cached_property
+    def origin(self) -> str | None:
+        """As presigned URLs have it: the bucket may be a part of the host."""
+        try:
+            link = urlsplit(self._presigned("get_object", {"Bucket": self._bucket, "Key": self._prefix}, timedelta(minutes=1)))
+        except StoreUnavailable:
+            return None
+        return f"{link.scheme}://{link.netloc}"
+
     def put(self, key: str, chunks: Iterable[bytes], content_type: str) -> int:
         stream = _Stream(chunks)
         with _outages(key):

@@ -7,7 +7,7 @@ one among the offers of `negotiation`.
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, cast
 
@@ -17,7 +17,7 @@ import orjson
 from ld_server.http import csv
 from ld_server.http.execution import CACHE_CONTROL
 from ld_server.http.negotiation import COLLECTION_OFFERS, CSV, FORMAT, HTML, READ_OFFERS, Choice, Wanted, choose, not_acceptable
-from ld_server.http.pages.pages import PAGE_HEADERS, RESOURCE_SYNTAXES, Pages
+from ld_server.http.pages.pages import PAGE_HEADERS, RESOURCE_SYNTAXES, Pages, page_headers
 from ld_server.http.paging import CollectionPage
 from ld_server.http.parameters import query_parameters
 from ld_server.http.preconditions import content_tag, entity_tag, not_modified
@@ -25,6 +25,7 @@ from ld_server.rdf.contexts import Contexts
 from ld_server.rdf.formats import FORMATS, JSON
 from ld_server.rdf.representation import collection_bytes, represent
 from ld_server.resources.kind import Kind
+from ld_server.services.exhibits import Exhibits
 from ld_server.services.parts import Parts
 
 Whole = Callable[[], Iterable[str]]
@@ -37,7 +38,8 @@ class Shown:
     A state of a resource: the number of its revision and its document, serialised.
 
     `iri` is where it is found: the resource's own IRI for the newest state, that of the revision for a past one. `passing` is what the
-    document says besides and only for a while, such as a link that expires: the tag changes with it.
+    document says besides and only for a while, such as a link that expires: the tag changes with it. `exhibits` are
+    shown to people beside it.
     """
 
     kind: Kind
@@ -46,6 +48,7 @@ class Shown:
     revision: int
     body: str
     passing: str = ""
+    exhibits: Exhibits = Exhibits()
 
 
 @dataclass(frozen=True)
@@ -60,9 +63,9 @@ class ShownPage:
     kind: Kind
     whole: Whole | None = None
 
-    def of_kind(self, parts: Parts) -> Kind | None:
-        """The kind of the members; None where they are no resources of their own."""
-        return self.kind if self.page.iri == parts.naming.collection(self.kind.prefix) else None
+    def of_kind(self) -> Kind | None:
+        """The kind of the members, all of them or those of one resource; None where they are no resources of their own."""
+        return self.kind if self.page.iri.endswith(f"/{self.kind.path.rpartition('/')[2]}") else None
 
 
 def asked(req: falcon.Request, known: Sequence[str] = ()) -> dict[str, str]:
@@ -86,18 +89,36 @@ def may_be_listed(req: falcon.Request) -> None:
     chosen(req, COLLECTION_OFFERS)
 
 
-def show(req: falcon.Request, resp: falcon.Response, shown: Shown, parts: Parts, cache_control: str = CACHE_CONTROL) -> None:
-    """Answers with a resource as the client likes it: 200, or 304 when the client has it. Raises NotAcceptable and Stale."""
+def show(
+    req: falcon.Request,
+    resp: falcon.Response,
+    shown: Shown,
+    parts: Parts,
+    cache_control: str = CACHE_CONTROL,
+    beside: Callable[[], Exhibits] = Exhibits,
+) -> None:
+    """
+    Answers with a resource as the client likes it: 200, or 304 when the client has it. `beside` is asked for what a page shows besides.
+
+    Raises NotAcceptable and Stale.
+    """
     choice = chosen(req, READ_OFFERS)
     say_how_to_keep(resp, CACHE_CONTROL if choice is HTML else cache_control)  # the templates may change although the state does not
     resp.set_headers(_headers(choice, shown.iri))
-    edition = pages_of(parts).edition if choice is HTML else ""
-    if shown.passing:
-        edition = hashlib.sha256(f"{edition}\n{shown.passing}".encode()).hexdigest()[:8]
-    if not_modified(req, resp, entity_tag(shown.revision, choice, edition)):
+    if choice is HTML:
+        shown = replace(shown, exhibits=beside())
+        resp.set_headers(page_headers(parts.blobs.origin))
+    if not_modified(req, resp, entity_tag(shown.revision, choice, _edition(shown, choice, parts))):
         return
     resp.content_type = choice.content_type
     resp.data = RENDERERS[choice.media_type].resource(shown, choice, parts)
+
+
+def _edition(shown: Shown, choice: Choice, parts: Parts) -> str:
+    """Eight letters for whatever is shown besides the state itself; nothing where it is shown alone."""
+    edition = pages_of(parts).edition if choice is HTML else ""
+    besides = [one for one in (shown.passing, shown.exhibits.tag) if one]
+    return hashlib.sha256("\n".join((edition, *besides)).encode()).hexdigest()[:8] if besides else edition
 
 
 def show_page(
@@ -192,13 +213,13 @@ def _collection_graph(shown: ShownPage, choice: Choice, parts: Parts) -> bytes:
 
 
 def _resource_page(shown: Shown, _choice: Choice, parts: Parts) -> bytes:
-    return pages_of(parts).resource(shown.kind, shown.iri, shown.body).encode()
+    return pages_of(parts).resource(shown.kind, shown.iri, shown.body, shown.exhibits).encode()
 
 
 def _collection_page(shown: ShownPage, _choice: Choice, parts: Parts) -> bytes:
     body = _collection_graph(shown, Wanted(JSON), parts).decode()
     page = shown.page
-    return pages_of(parts).collection(page.iri, body, {**page.filters, **page.page}, shown.of_kind(parts)).encode()
+    return pages_of(parts).collection(page.iri, body, {**page.filters, **page.page}, shown.of_kind()).encode()
 
 
 def _no_table(_shown: Shown, _choice: Choice, _parts: Parts) -> bytes:
@@ -208,7 +229,7 @@ def _no_table(_shown: Shown, _choice: Choice, _parts: Parts) -> bytes:
 
 def _collection_table(shown: ShownPage, _choice: Choice, parts: Parts) -> bytes | Iterator[bytes]:
     """The page that `limit` asks for, else this and every page that follows, read while they are sent."""
-    kind = shown.of_kind(parts)
+    kind = shown.of_kind()
     columns = ("identifier", *kind.keys) if kind else csv.columns_of(map(orjson.loads, shown.bodies))
     if "limit" in shown.page.page or shown.whole is None:
         return b"".join(csv.table(map(orjson.loads, shown.bodies), columns))

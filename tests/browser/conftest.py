@@ -18,8 +18,10 @@ from selenium.webdriver.common.by import By
 from ld_server.bootstrap import build
 from ld_server.settings import Settings
 from tests.http.conftest import Site, open_site
+from tests.http.test_attachments import form
+from tests.pictures import PDF, described, picture
 
-DESK, PHONE = (1200, 850), (390, 844)
+DESK, PHONE, SMALL_PHONE = (1200, 850), (390, 844), (360, 740)
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
@@ -75,6 +77,27 @@ def fill(site: Site) -> None:
     site.reservation(timer, 2, purpose="Night ski race")
     site.reservation(timer, 1, purpose="</script><script>document.title='taken'</script>")
     assert site.post("/v1/rent-actions/ra_1/approve").status_code == 200
+    attach(site, "asset", "asset_1", "front.jpg", picture(size=(800, 600), exif=described()))
+    attach(site, "asset", "asset_1", "a serial number with a name that goes on and on without an end to it.jpg", picture(size=(300, 900)))
+    attach(site, "asset", "asset_1", "Handbook of the timer.pdf", PDF, "application/pdf")
+    log(site, kind="inspection", summary="Looked at after the race", performedAt="2026-11-20T09:00:00Z", outcome="fail", nextAction="hold",
+        details="The lens has a crack.\nThe battery is fine.")  # fmt: skip
+    attach(site, "maintenance_log", "log_1", "crack.jpg", picture(size=(640, 480)))
+    log(site, kind="repair", summary="Replaced the lens", performedAt="2026-11-21T09:00:00Z", outcome="pass", nextAction="return_to_pool")
+    log(site, kind="repair", summary="Replaced the filter", performedAt="2026-11-21T09:00:00Z", outcome="pass", corrects="log_2")
+    log(site, kind="qa", summary="Yearly inspection", plannedStart="2027-05-01T08:00:00Z", plannedEnd="2027-05-01T18:00:00Z")
+    attach(site, "rent_action", "ra_1", "plan of the course.jpg", picture(size=(640, 480)))
+
+
+def attach(site: Site, kind: str, owner: str, name: str, content: bytes, content_type: str = "image/jpeg") -> None:
+    body, form_type = form({"ownerKind": kind, "ownerId": owner}, content, name, content_type)
+    answer = site.ask("POST", "/v1/attachments", body=body, Content_Type=form_type)
+    assert answer.status_code == 201, answer.text
+
+
+def log(site: Site, **entry: str) -> None:
+    answer = site.post("/v1/assets/asset_1/maintenance-logs", entry)
+    assert answer.status_code == 201, answer.text
 
 
 class Browser:
@@ -90,7 +113,7 @@ class Browser:
         options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
         self.driver = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
         width, height = size
-        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": size == PHONE}
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": size != DESK}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]})
         self.driver.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(self._downloads)})

@@ -2,6 +2,8 @@
 
 import json
 import time
+from collections.abc import Callable
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -9,11 +11,13 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.select import Select
 
-from tests.browser.conftest import DESK, PHONE, Browser, Served
+from tests.browser.conftest import DESK, PHONE, SMALL_PHONE, Browser, Served
 
 PATHS = (
     "/", "/v1/rent-actions", "/v1/rent-actions?status=approved", "/v1/rent-actions/ra_1", "/v1/rent-actions/ra_2",
     "/v1/rent-actions/ra_1/allocations", "/v1/rent-actions/ra_1/revisions", "/v1/rent-actions/ra_1/revisions/1",
+    "/v1/catalog/assets/asset_1", "/v1/maintenance-logs/log_1", "/v1/maintenance-logs/log_2", "/v1/attachments/att_1",
+    "/v1/assets/asset_1/history", "/v1/assets/asset_1/maintenance-logs",
     "/v1/catalog/assets?limit=2", "/v1/catalog/item-types/itemType_1", "/v1/catalog/kit-templates", "/v1/sparql",
     "/ns/reservations", "/shapes/asset", "/contexts/v1", "/problems", "/problems/duplicate", "/docs", "/v1/api-documentation", "/nowhere",
 )  # fmt: skip
@@ -111,6 +115,35 @@ def test_a_hostile_name_does_nothing(browser: Browser, served: Served) -> None:
 def test_a_term_is_found_by_its_anchor(browser: Browser, served: Served) -> None:
     browser.driver.get(served.address + "/ns/reservations#urgent")
     assert browser.run("return document.querySelector(':target').id") == "urgent"
+
+
+PICTURES = "return [...document.images].filter(one => one.closest('main')).map(one => [one.complete && one.naturalWidth, one.currentSrc])"
+
+
+@pytest.mark.parametrize("browser", [(DESK, "light"), (SMALL_PHONE, "light")], indirect=True, ids=["desk", "small phone"])
+def test_a_technician_sees_the_photos_and_the_log_of_a_unit(browser: Browser, served: Served) -> None:
+    browser.driver.get(served.address + "/v1/catalog/assets/asset_1")
+    for one in browser.driver.find_elements(By.CSS_SELECTOR, "main img"):
+        browser.driver.execute_script("arguments[0].scrollIntoView()", one)
+        wait_for(lambda one=one: browser.driver.execute_script("return arguments[0].naturalWidth > 0", one))
+    shown = browser.run(PICTURES)
+    assert [width for width, _ in shown] == [160, 480, 480] and all(source.endswith("/thumbnail") for _, source in shown)
+    assert browser.run("return document.documentElement.scrollWidth <= window.innerWidth")
+    titles = [one.text for one in browser.driver.find_elements(By.CSS_SELECTOR, ".log h3")]
+    assert titles == ["Yearly inspection", "Replaced the filter", "Replaced the lens", "Looked at after the race"]
+    assert browser.driver.find_element(By.CSS_SELECTOR, ".corrected h3").text == "Replaced the lens"
+    browser.click("crack.jpg")
+    assert browser.heading == "crack.jpg"
+    wait_for(lambda: browser.run(PICTURES)[0][0] == 640)
+    assert browser.run(PICTURES)[0][1].endswith("/content")
+    assert not [one["message"] for one in browser.driver.get_log("browser")]
+
+
+def wait_for(is_so: Callable[[], Any]) -> None:
+    deadline = time.monotonic() + 10
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 @every_look

@@ -22,7 +22,7 @@ from ld_server.http.negotiation import negotiate, not_acceptable
 from ld_server.http.parameters import query_parameters
 from ld_server.http.preconditions import expected_revisions
 from ld_server.http.preferences import VALIDATE, is_rehearsal
-from ld_server.http.showing import Shown, asked, may_be_read, show
+from ld_server.http.showing import Shown, asked, may_be_read, pages_of, show
 from ld_server.rdf import codecs
 from ld_server.resources.attachment import ATTACHMENT
 from ld_server.resources.kind import Kind, written
@@ -298,9 +298,10 @@ class Bytes:
         self._link = link
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, identifier: str) -> None:
-        """307 to a link that works without a key, for a while."""
+        """307 to a link that works without a key, for a while; one to this server has no host, so that it works behind every address."""
         query_parameters(req.query_string)
         document = attachments.document_of(head_of(self._parts, ATTACHMENT, identifier))
         resp.status = falcon.HTTP_307
-        resp.set_header("Location", self._link(self._parts, document))
+        link = self._link(self._parts, document)
+        resp.set_header("Location", pages_of(self._parts).places.href(link) or link)
         resp.set_header("Cache-Control", "no-store")

@@ -24,6 +24,8 @@ from ld_server.http.paging import (
 )
 from ld_server.http.showing import Shown, asked, may_be_listed, may_be_read, show, show_page
 from ld_server.resources.kind import Kind
+from ld_server.services import exhibits
+from ld_server.services.exhibits import Exhibits
 from ld_server.services.parts import Parts
 from relational.index import Condition
 from relational.unit_of_work import UnitOfWork
@@ -110,7 +112,12 @@ class Item:
         head = head_of(self._parts, self.kind, identifier)
         iri = self._parts.naming.iri(identifier)
         resp.set_header("Link", self._links_of(iri))
-        show(req, resp, Shown(self.kind, identifier, iri, head.revision, head.body), self._parts)
+        shown = Shown(self.kind, identifier, iri, head.revision, head.body)
+        show(req, resp, shown, self._parts, beside=partial(self._beside, identifier))
+
+    def _beside(self, identifier: str) -> Exhibits:
+        with self._parts.ledger.read() as uow:
+            return exhibits.beside(uow, self.kind, identifier)
 
     def on_patch(self, req: falcon.Request, resp: falcon.Response, identifier: str) -> None:
         """Changes the resource: 200 with its representation, whether there was anything to change or not."""

@@ -19,14 +19,19 @@ from markupsafe import Markup
 
 from ld_server.http.negotiation import FORMAT
 from ld_server.http.pages import words
+from ld_server.http.pages.exhibits import showcase
 from ld_server.http.pages.filters import controls
 from ld_server.http.pages.interface import interface
 from ld_server.http.pages.places import Places
-from ld_server.http.pages.values import MOST_COLUMNS, Field, Gallery, columns_of
+from ld_server.http.pages.values import HIDDEN, MOST_COLUMNS, Field, Gallery, columns_of
 from ld_server.http.pages.views import VIEWS
 from ld_server.rdf.contexts import Contexts
 from ld_server.resources import KINDS
+from ld_server.resources.asset import ASSET
+from ld_server.resources.attachment import ATTACHMENT
 from ld_server.resources.kind import Kind
+from ld_server.resources.maintenance_log import MAINTENANCE_LOG
+from ld_server.services.exhibits import Exhibits
 
 PLACE = Path(__file__).parent
 STATIC = PLACE / "static"
@@ -40,6 +45,15 @@ PAGE_HEADERS: Mapping[str, str] = {
 }
 """Of every answer in HTML: no script, nothing from elsewhere, in nobody's frame."""
 
+
+def page_headers(pictures_from: str | None) -> Mapping[str, str]:
+    """The headers of a page that may show pictures which come from another origin, `https://bucket.example.com`."""
+    if pictures_from is None:
+        return PAGE_HEADERS
+    policy = PAGE_HEADERS["Content-Security-Policy"].replace("img-src 'self'", f"img-src 'self' {pictures_from}")
+    return {**PAGE_HEADERS, "Content-Security-Policy": policy}
+
+
 SYNTAXES: Mapping[str, str] = {
     "jsonld": "JSON-LD", "turtle": "Turtle", "ntriples": "N-Triples", "nquads": "N-Quads", "trig": "TriG", "rdfxml": "RDF/XML",
     "json": "JSON", "csv": "CSV",
@@ -50,6 +64,17 @@ RESOURCE_SYNTAXES = tuple(key for key in SYNTAXES if key != "csv")
 
 BELOW: Mapping[str, tuple[str, ...]] = {"rentAction": ("allocations",)}
 """Kind → what can be opened below each of its resources, besides the revisions."""
+
+ASIDE: Mapping[str, tuple[str, ...]] = {"asset": ("/v1/assets/{}/history",)}
+"""Kind → what there is about each of its resources in another place."""
+
+HOMES: Mapping[str, Kind] = {**{kind.path: kind for kind in KINDS.values()}, "/v1/assets": ASSET}
+"""Path → the kind about whose resources there is more below it."""
+
+LOGS: Mapping[str, str] = {"asset": "Maintenance log", "maintenanceLog": "Corrected by"}
+"""Kind → what the entries are that are shown beside each of its resources."""
+
+NOTHING_BESIDE = Exhibits()
 
 ABOUT: Mapping[str, str] = {
     "/docs": "Interface",
@@ -129,10 +154,10 @@ class Pages:
 
     # --- resources and collections ------------------------------------------------------------------------------------
 
-    def resource(self, kind: Kind, iri: str, body: str) -> str:
-        """A resource, or one of its revisions, whose document is `body`."""
+    def resource(self, kind: Kind, iri: str, body: str, exhibits: Exhibits = NOTHING_BESIDE) -> str:
+        """A resource, or one of its revisions, whose document is `body`, with what is shown beside it."""
         document = orjson.loads(body)
-        fields = [one for one in self.gallery.fields(document) if one.value]
+        fields = [one for one in self.gallery.fields(document, HIDDEN | {"downloadUrl"}) if one.value]
         return self._render(
             "resource.html",
             iri,
@@ -144,7 +169,12 @@ class Pages:
             newest=self.places.href(str(document["@id"])),
             fields=fields,
             source=orjson.dumps(document, option=orjson.OPT_INDENT_2).decode(),
-            related=[*self._below(kind, iri), *self._having(kind, iri, document["identifier"])],
+            related=[*self._saved(document), *self._below(kind, iri), *self._having(kind, iri, document["identifier"])],
+            picture=self._picture(kind, iri, document),
+            beside=showcase(exhibits, document["identifier"], self.gallery),
+            all_files=f"{self.places.path(ATTACHMENT.path)}?{urlencode({'ownerId': document['identifier']})}",
+            whole_log=self._whole_log(document["identifier"]) if kind is ASSET else "",
+            log_is=LOGS.get(kind.name, ""),
         )
 
     def collection(self, iri: str, body: str, chosen: Mapping[str, str], kind: Kind | None = None) -> str:
@@ -192,8 +222,22 @@ class Pages:
         return f"{self.places.href(iri)}?{urlencode(kept)}" if kept else str(self.places.href(iri))
 
     def _below(self, kind: Kind, iri: str) -> list[Link]:
-        names = () if self._revision(kind, iri) else (*BELOW.get(kind.name, ()), "revisions")
-        return [Link(words.label(name), f"{self.places.href(iri)}/{name}") for name in names]
+        if self._revision(kind, iri):
+            return []
+        below = [Link(words.label(name), f"{self.places.href(iri)}/{name}") for name in (*BELOW.get(kind.name, ()), "revisions")]
+        return below + [Link(words.label(path), self.places.path(path.format(words.last_part(iri)))) for path in ASIDE.get(kind.name, ())]
+
+    def _picture(self, kind: Kind, iri: str, document: Mapping[str, Any]) -> str | None:
+        """Where the bytes of a picture are, on its own page."""
+        is_shown = kind is ATTACHMENT and "thumbnailUrl" in document and not self._revision(kind, iri)
+        return self.places.href(document["contentUrl"]) if is_shown else None
+
+    def _whole_log(self, asset: str) -> str:
+        return f"{self.places.path(MAINTENANCE_LOG.path)}?{urlencode({'assetId': asset, 'sort': '-performedAt'})}"
+
+    def _saved(self, document: Mapping[str, Any]) -> list[Link]:
+        """The link that saves what a document is about, where it has one."""
+        return [Link("Download", self.places.href(document["downloadUrl"]) or "")] if "downloadUrl" in document else []
 
     def _having(self, kind: Kind, iri: str, identifier: str) -> list[Link]:
         """The lists that can be narrowed to what has to do with this resource: the units of an item type, its reservations, …"""
@@ -247,12 +291,12 @@ class Pages:
     def _crumbs(self, iri: str) -> list[Link]:
         """The way from the entry point to the address, which is not itself in it."""
         path = iri.removeprefix(self.places.base_iri).partition("?")[0]
-        kind = next((one for one in KINDS.values() if path.startswith(one.path + "/")), None)
-        if kind is None:
+        home = next((one for one in HOMES if path.startswith(one + "/")), None)
+        if home is None:
             return [Link(text, self.places.path(above)) for above, text in ABOUT.items() if path.startswith(above + "/")]
-        above = kind.path
-        crumbs = [Link(_plural(kind), self.places.path(above))]
-        for name in path.removeprefix(above).strip("/").split("/")[:-1]:
+        above = HOMES[home].path
+        crumbs = [Link(_plural(HOMES[home]), self.places.path(above))]
+        for name in path.removeprefix(home).strip("/").split("/")[:-1]:
             above = f"{above}/{name}"
             crumbs.append(Link(name if "_" in name else words.label(name), self.places.path(above)))
         return crumbs

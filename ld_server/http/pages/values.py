@@ -4,7 +4,7 @@ templates have one macro per look. Nothing here makes HTML, and nothing here tru
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 from urllib.parse import quote
@@ -73,7 +73,9 @@ class Gallery:
 
     def fields(self, document: Mapping[str, Any], hidden: Iterable[str] = HIDDEN) -> tuple[Field, ...]:
         """What a document says, in its order."""
-        return tuple(self.field(key, value) for key, value in document.items() if key not in hidden and not _is_empty(value))
+        own = _labels_of(document.get("@type"))
+        fields = (self.field(key, value) for key, value in document.items() if key not in hidden and not _is_empty(value))
+        return tuple(replace(field, label=own.get(field.key, field.label)) for field in fields)
 
     def field(self, key: str, value: Any) -> Field:
         return Field(key, words.label(key), self._term(key), None if _is_empty(value) else self.value(value, key))
@@ -166,6 +168,12 @@ def columns_of(documents: Sequence[Mapping[str, Any]], most: int = MOST_COLUMNS)
     """The keys that the documents have, in the order of their appearance, at most so many."""
     keys = dict.fromkeys(key for document in documents for key in document if key not in ("@context", "@id", "@type"))
     return tuple(keys)[:most]
+
+
+def _labels_of(types: Any) -> Mapping[str, str]:
+    """What keys are called in a document of these classes, where that is not what they are called elsewhere."""
+    several = types if isinstance(types, list) else [types]
+    return {key: label for one, labels in words.LABELS_OF.items() if one in several for key, label in labels.items()}
 
 
 def _is_empty(value: Any) -> bool:

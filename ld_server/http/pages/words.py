@@ -42,6 +42,20 @@ LABELS: Mapping[str, str] = {
 }
 """Keys that read badly word by word."""
 
+LABELS_OF: Mapping[str, Mapping[str, str]] = {"MaintenanceLog": {"agent": "Agent", "object": "Unit"}}
+"""Class → keys that mean something else there than elsewhere."""
+
+OUTCOMES: Mapping[str, str] = {"pass": "passed", "fail": "failed", "n_a": "no outcome", "planned": "planned"}
+"""What came of work, or that it is still to come."""
+
+NEXT_ACTIONS: Mapping[str, str] = {
+    "return_to_pool": "back to the pool",
+    "send_refurb": "to refurbishment",
+    "hold": "on hold",
+    "retire": "retired",
+}
+"""What became of the unit by work."""
+
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -88,6 +102,16 @@ def length(text: str) -> str | None:
         if count:
             said.append(f"{count} {unit if count == 1 else plural(unit)}")
     return " ".join(said) or "none"
+
+
+def size(octets: int) -> str:
+    """So many bytes in the largest unit of which it has one: 1536 is 1.5 KB."""
+    amount, unit = float(octets), "bytes"
+    for following in ("KB", "MB", "GB", "TB"):
+        if amount < 1024:
+            break
+        amount, unit = amount / 1024, following
+    return f"{amount:.0f} {unit}" if unit == "bytes" or amount >= 10 else f"{amount:.1f} {unit}"
 
 
 def last_part(key: str) -> str:
