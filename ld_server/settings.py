@@ -25,6 +25,7 @@ class Settings:
     data_dir: Path = setting("LD_DATA_DIR", Path("data"), "Directory of the embedded stores, keys and run files.")
     host: str = setting("LD_HOST", "127.0.0.1", "Address the web server listens on.")
     port: int = setting("LD_PORT", 8000, "Port the web server listens on.")
+    server: str = setting("LD_SERVER", "gunicorn", "Web server: gunicorn, or granian, which is an extra and answers faster.")
     web_workers: int = setting("LD_WEB_WORKERS", 2, "Number of web server processes.")
     web_threads: int = setting("LD_WEB_THREADS", 4, "Number of threads in each web server process.")
     tenant: str = setting("LD_TENANT", "default", "Fills meta.tenant of every event.")
@@ -158,6 +159,7 @@ _CHOICES = {
     "allocation_policy": ("hard_fail", "allow_under_allocation"),
     "capacity_rule": ("overlap", "peak"),
     "four_eyes": ("on", "off"),
+    "server": ("gunicorn", "granian"),
     "attachment_position": ("strip", "keep"),
 }
 _POSITIVE = (

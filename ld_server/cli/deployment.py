@@ -23,6 +23,7 @@ def web_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", help="address to listen on (LD_HOST, 127.0.0.1)")
     parser.add_argument("--port", type=port_number, metavar="N", help="port to listen on (LD_PORT, 8000)")
     parser.add_argument("--workers", type=int, metavar="N", help="number of web server processes (LD_WEB_WORKERS, 2)")
+    parser.add_argument("--server", choices=("gunicorn", "granian"), help="which web server (LD_SERVER, gunicorn)")
 
 
 def port_number(text: str) -> int:
@@ -47,7 +48,7 @@ def settings_of(given: argparse.Namespace, environment: Mapping[str, str] | None
     return dataclasses.replace(settings, base_iri=recorded_base(settings) or f"http://localhost:{settings.port}")
 
 
-_OVERRIDES = {"data": "data_dir", "host": "host", "port": "port", "workers": "web_workers"}
+_OVERRIDES = {"data": "data_dir", "host": "host", "port": "port", "workers": "web_workers", "server": "server"}
 
 
 def recorded_base(settings: Settings) -> str | None:

@@ -1,10 +1,11 @@
 """The commands that stay: `up`, `demo`, `web` and `worker`."""
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 
+from ld_server import granian_server
 from ld_server.bootstrap import build, metrics_directory, prepare
 from ld_server.cli import fleet, logs
 from ld_server.cli.deployment import settings_of
@@ -35,11 +36,19 @@ def demo(given: argparse.Namespace) -> int:
 
 def web(given: argparse.Namespace) -> int:
     settings = settings_of(given)
+    granian_server.refuse_where_missing(settings)
     logs.configure(settings.log_level)
     build(settings).close()  # what is wrong with the settings is told here, in one line, and not by every child
     forget_the_dead(metrics_directory(settings))
-    WebServer(settings).run()
+    SERVERS[settings.server](settings)
     return 0
+
+
+SERVERS: Mapping[str, Callable[[Settings], None]] = {
+    "gunicorn": lambda settings: WebServer(settings).run(),
+    "granian": granian_server.serve,
+}
+"""LD_SERVER → what serves until a signal."""
 
 
 def worker_arguments(parser: argparse.ArgumentParser) -> None:
@@ -80,6 +89,7 @@ def _supervise(settings: Settings, then: Callable[[Settings], None]) -> int:
 def _refuse_what_no_child_could_use(settings: Settings) -> None:
     """Raises InvalidSetting here, in one line, rather than in every child again and again."""
     logs.number_of(settings.log_level)
+    granian_server.refuse_where_missing(settings)
     engine_of(settings.huey_url)
     build(settings).close()
 

@@ -14,7 +14,7 @@ PACKAGES = ("ld_server", "relational", "workers")
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("ld_server.__main__",),
     ("ld_server.cli",),
-    ("ld_server.wsgi",),
+    ("ld_server.wsgi", "ld_server.granian_server"),
     ("ld_server.supervisor", "ld_server.unreadable"),
     ("ld_server.bootstrap",),
     ("ld_server.http", "workers"),
@@ -57,6 +57,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "jmespath": ("ld_server.services",),
     "kombu": ("workers",),
     "prometheus_client": ("ld_server.services.meters",),
+    "granian": ("ld_server.granian_server",),
     "orjson": PACKAGES,
 }
 """Every third-party library we import, and the only packages that may."""

@@ -4,6 +4,7 @@ import json
 import signal
 import socket
 import subprocess
+import urllib.request
 
 import pytest
 from deployment import LD_SERVER, codes, environment, some_port, up
@@ -34,6 +35,24 @@ def test_ctrl_c_stops_every_child_and_a_second_start_finds_everything_again(tmp_
         for line, expected in zip(second.curl_lines, ("itemType_2", "Start gate", "Start gate"), strict=True):
             pasted = subprocess.run(["bash", "-c", line], capture_output=True, text=True, env=environment(LD_KEY=key), check=True)
             assert expected in pasted.stdout and "problems/" not in pasted.stdout
+
+
+def test_granian_serves_the_same_and_stops_while_a_stream_is_open(tmp_path):
+    with up(tmp_path / "data", LD_SERVER="granian", LD_WEB_WORKERS="2") as deployment:
+        client = deployment.client()
+        made = client.create("/v1/catalog/item-types", {**ITEM_TYPE, "code": "fast"})
+        answer = client("GET", made["@id"], Accept="text/turtle")
+        assert (answer.status, answer.headers["Content-Type"], answer.headers["Server"]) == (200, "text/turtle; charset=utf-8", "granian")
+        assert client("POST", "/v1/catalog/item-types", b"{").status == 400
+        family = [process.pid for process in deployment.running.family()]
+        stream = urllib.request.Request(f"{deployment.address}/v1/events")
+        stream.headers |= {"Authorization": f"Bearer {client.key}", "Accept": "text/event-stream"}
+        with urllib.request.urlopen(stream) as events:
+            assert events.readline().startswith(b"retry:")
+            assert deployment.running.stop() == 0
+            assert isinstance(events.read(), bytes)  # the stream has ended as it should: otherwise this raises IncompleteRead
+        all_gone(family)
+        assert "did not stop by itself" not in deployment.running.err
 
 
 def refusal(*words: str, **settings: str) -> str:
