@@ -237,7 +237,9 @@ class Pages:
 
     def _saved(self, document: Mapping[str, Any]) -> list[Link]:
         """The link that saves what a document is about, where it has one."""
-        return [Link("Download", self.places.href(document["downloadUrl"]) or "")] if "downloadUrl" in document else []
+        url = document.get("downloadUrl")
+        place = self.places.href(url) if isinstance(url, str) else None
+        return [Link("Download", place)] if place else []
 
     def _having(self, kind: Kind, iri: str, identifier: str) -> list[Link]:
         """The lists that can be narrowed to what has to do with this resource: the units of an item type, its reservations, …"""
