@@ -1,4 +1,9 @@
-"""Documents: the head of every resource, every revision it ever had, and the numbers from which identifiers are made."""
+"""
+Documents: the head of every resource, every revision it ever had, and the numbers from which identifiers are made.
+
+A revision says which transaction wrote it, by a number that rises: on Postgres the transaction's own, on SQLite, which has one writer
+at a time, a count. What is written below the `horizon` of a snapshot is in it; what becomes visible later was written there or above.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -168,6 +173,13 @@ class Documents:
             raise KeyError(f"{identifier} has no revision {number}")
         return found.body
 
+    def horizon(self) -> int:
+        """
+        The number below which every transaction that writes has ended as this snapshot sees it: whoever reads all revisions that are
+        written in it or above misses none, however late their transactions end.
+        """
+        return int(self._connection.execute(_HORIZON[self._connection.dialect.name]).scalar_one())
+
     def each(self, kind: str | None = None, batch: int = 500) -> Iterator[Head]:
         """Every resource (of a kind) by kind and number, read `batch` at a time, so that memory stays small."""
         after = ("", 0)
@@ -204,16 +216,29 @@ class _Change:
     whole: Executable
 
 
+WRITING = {
+    "sqlite": "(SELECT coalesce(max(written_in), 0) + 1 FROM revisions)",
+    "postgresql": "CAST(CAST(pg_current_xact_id() AS text) AS bigint)",
+}
+"""The number of the transaction that writes, on each engine."""
+
+_HORIZON = {
+    "sqlite": text(f"SELECT {WRITING['sqlite']}"),
+    "postgresql": text("SELECT CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS bigint)"),
+}
+
+
 def _together(head: str) -> _Change:
     """The SQL that changes a head, extended by what must be true with it. Postgres takes it all at once, which saves round trips."""
     past = (
-        "INSERT INTO revisions (identifier, revision, body, changed_by, changed_at, correlation_id) "
-        "SELECT :identifier, :revision, :body, :principal, :at, :correlation_id"
+        "INSERT INTO revisions (identifier, revision, body, changed_by, changed_at, correlation_id, written_in) "
+        "SELECT :identifier, :revision, :body, :principal, :at, :correlation_id, {writing}"
     )
+    step, past = past.format(writing=WRITING["sqlite"]), past.format(writing=WRITING["postgresql"])
     pending = "INSERT INTO projections (identifier, enqueued_at) SELECT :identifier, :at"
     at = bindparam("at", type_=tables.Instant)
     whole = f"WITH head AS ({head} RETURNING 1), past AS ({past} FROM head) {pending} FROM head"
-    return _Change((text(head), text(past).bindparams(at), text(pending).bindparams(at)), text(whole).bindparams(at))
+    return _Change((text(head), text(step).bindparams(at), text(pending).bindparams(at)), text(whole).bindparams(at))
 
 
 _ADD = _together("INSERT INTO documents (identifier, kind, number, revision, body) VALUES (:identifier, :kind, :number, :revision, :body)")

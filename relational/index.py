@@ -2,7 +2,7 @@
 
 import operator
 from array import array
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -71,12 +71,18 @@ OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {
     "in": lambda column, values: column.in_(values),
     "starts with": lambda column, part: column.startswith(part, autoescape=True),
     "contains": lambda column, part: column.contains(part, autoescape=True),
+    "written since": lambda column, position: column.in_(_written_since(position)),
+    "not written since": lambda column, position: column.not_in(_written_since(position)),
     "has a component of": lambda column, item: column.in_(select(_COMPONENTS.kit_template).where(_COMPONENTS.item == item)),
     "has a line for": lambda column, item: column.in_(select(_LINES.rent_action).where(_LINES.item.in_(_with_kits_around(item)))),
     "is overdue": lambda column, asked: _among(column, dangers.overdue(asked[1]), asked[0]),
     "is at risk": lambda column, asked: _among(column, dangers.endangered(asked[1]), asked[0]),
 }
 """How a condition compares a column with its value; where it depends on the time, that is whether it is to hold, and when."""
+
+
+def _written_since(position: int) -> Select[Any]:
+    return select(tables.revisions.c.identifier).where(tables.revisions.c.written_in >= position)
 
 
 def _among(column: Any, found: Select[Any], is_wanted: bool) -> ColumnElement[bool]:
@@ -212,6 +218,13 @@ class Index:
         for row in self._connection.execute(query.execution_options(yield_per=_ROWS_AT_ONCE)):
             found.extend(row)
         return found
+
+    def pieces(self, table: str, conditions: Sequence[Condition]) -> Iterator["array[int]"]:
+        """What `states` gives, by number and some thousand at a time, for more than should be in memory at once."""
+        wanted = (tables.documents.c.number, tables.documents.c.revision)
+        query = _listed(wanted, TABLES[table], conditions, None, None, (), ())
+        for rows in self._connection.execute(query.execution_options(yield_per=_ROWS_AT_ONCE)).partitions():
+            yield array("q", (value for row in rows for value in row))
 
     def count(self, table: str, conditions: Sequence[Condition] = ()) -> int:
         """How many resources meet every condition."""

@@ -146,8 +146,11 @@ revisions = Table(
     Column("changed_by", Text, nullable=False),
     Column("changed_at", Instant, nullable=False),
     Column("correlation_id", Text, nullable=False),
+    Column("written_in", BigInteger),
     PrimaryKeyConstraint("identifier", "revision", name="revisions_are_numbered"),
+    Index("revisions_by_writing", "written_in"),
 )
+"""`written_in` names the transaction that wrote the revision (see relational.documents); those older than the column have none."""
 
 projections = Table(
     "projections",

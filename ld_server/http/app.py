@@ -20,6 +20,8 @@ from ld_server.http.endpoints.configuration import Configuration, Configurations
 from ld_server.http.endpoints.custody import Conflicts, Custody
 from ld_server.http.endpoints.deliveries import Deliveries, Delivery, Runs, Sending
 from ld_server.http.endpoints.events import Event, Events
+from ld_server.http.endpoints.export import PATH as EXPORT
+from ld_server.http.endpoints.export import Export
 from ld_server.http.endpoints.health import Live, Ready
 from ld_server.http.endpoints.keys import Key, KeyRing
 from ld_server.http.endpoints.looks import Looks
@@ -74,6 +76,7 @@ ROUTES: tuple[Route, ...] = (
     Route("/health/ready", Ready, {"GET": PUBLIC}),
     Route("/metrics", Metrics, {"GET": ANY}),
     Route("/v1/sparql", Sparql, {"GET": Scope.ANALYST, "POST": Scope.ANALYST}),
+    Route(EXPORT, Export, {"GET": Scope.ANALYST}),
     Route("/v1/events", Events, {"GET": ANY}),
     Route("/v1/events/{identifier}", Event, {"GET": ANY}),
     Route("/shapes/event-envelope.json", description.event_schema, {"GET": PUBLIC}),

@@ -56,6 +56,7 @@ ANSWER_HEADERS: Mapping[str, str] = {
     "Access-Control-Allow-Methods": "The methods that such pages may use.",
     "Access-Control-Allow-Headers": "The headers that such pages may send.",
     "Access-Control-Max-Age": "Seconds for which this need not be asked again.",
+    "Content-Encoding": "`gzip` where the answer is compressed.",
     "Allow": "The methods that the path takes.",
     "Accept-Post": "The media types that can be posted.",
     "Accept-Patch": "The media types of patches.",

@@ -28,6 +28,9 @@ from ld_server.http.endpoints.custody import HANDINGS, Conflicts, Custody
 from ld_server.http.endpoints.deliveries import Deliveries, Delivery, Runs, Sending
 from ld_server.http.endpoints.discovery import OPEN_TO_ALL
 from ld_server.http.endpoints.events import EVENT_OFFERS, EVENT_STREAM, LAST_EVENT_ID, Event, Events
+from ld_server.http.endpoints.export import OFFERS as EXPORT_OFFERS
+from ld_server.http.endpoints.export import PARAMETERS as ASKED_OF_EXPORTS
+from ld_server.http.endpoints.export import Export
 from ld_server.http.endpoints.health import Live, Ready
 from ld_server.http.endpoints.keys import Key, KeyRing
 from ld_server.http.endpoints.looks import MEDIA, Looks
@@ -447,6 +450,28 @@ def _sparql(name: str, summary: str, manners: tuple[Manner, ...], others: Mappin
     headers = ("ETag", "Preference-Applied", "X-Projection-Backlog")
     answer = Answer(200, "A table for SELECT and ASK, a graph for CONSTRUCT and DESCRIBE.", content, headers)
     return Operation(name, "SPARQL", summary, (answer,), (*manners, ASKED, QUERIED, NEGOTIATED))
+
+
+def _exported(_route: Route) -> Operation:
+    content = _offered(EXPORT_OFFERS, ANY_JSON_LD)
+    headers = ("Content-Encoding",)
+    return Operation(
+        name="export",
+        group="SPARQL",
+        summary="Everything, or a part of it, as one file from one consistent point; the link leads to what changes after it",
+        answers=(Answer(200, "The dataset, sent as it is read. A file without its last piece is incomplete.", content, headers),),
+        manners=(Manner(tuple(Parameter(name, "query", EXPORTED[name]) for name in ASKED_OF_EXPORTS)), GZIPPED, _formatted(EXPORT_OFFERS)),
+    )
+
+
+GZIPPED = Manner((Parameter("Accept-Encoding", "header", "`gzip`: the answer may be compressed."),))
+EXPORTED: Mapping[str, str] = {
+    "type": "Kinds or classes, separated by commas, as in `rentAction` or `RentAction,Product`.",
+    "since": "An instant, or what the link of an earlier export has: only what has changed since then.",
+    "until": "The same: only what has not changed since then.",
+    "location": "Only what is at this location, of the kinds that have one.",
+}
+"""What each parameter of an export says."""
 
 
 def _answered(route: Route) -> Operation:
@@ -1049,6 +1074,7 @@ DESCRIPTIONS: Mapping[tuple[Any, str], Describe] = {
     (Blobs, "PUT"): _blob_uploaded,
     (Sparql, "GET"): _queried,
     (Sparql, "POST"): _queried_by_post,
+    (Export, "GET"): _exported,
     (Events, "GET"): _feed,
     (Event, "GET"): _event,
     (Configurations, "GET"): _configured,

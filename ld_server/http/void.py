@@ -16,7 +16,7 @@ FEATURES = ("JSON-LD", "Turtle", "N-Triples", "N-Quads", "TriG", "RDF_XML")
 """The syntaxes, by the names that W3C gives them under http://www.w3.org/ns/formats/."""
 
 _IRIS = (
-    "sparqlEndpoint", "vocabulary", "feature", "exampleResource", "rootResource", "class", "uriLookupEndpoint",
+    "sparqlEndpoint", "dataDump", "vocabulary", "feature", "exampleResource", "rootResource", "class", "uriLookupEndpoint",
 )  # fmt: skip
 
 CONTEXT: Json = {
@@ -60,6 +60,7 @@ def description(base_iri: str, counts: Mapping[str, Count]) -> Json:
             "uriSpace": f"{base_iri}/v1/",
             "rootResource": f"{base_iri}/",
             "sparqlEndpoint": f"{base_iri}/v1/sparql",
+            "dataDump": f"{base_iri}/v1/export",
             "vocabulary": [vocab.SCHEMA, vocab.RSV],
             "feature": [vocab.FORMATS + name for name in FEATURES],
             "exampleResource": examples,

@@ -75,8 +75,13 @@ _LOCAL_NAME = re.compile(r"[A-Za-z_\u00c0-\uffff][\w.\-\u00b7]*\Z")
 def _refuse_nameless(triples: Iterable[Triple]) -> None:
     """RDF/XML writes a property as the name of an element, which an IRI that ends in `/` or in a digit alone does not give."""
     for name in {triple.predicate.value for triple in triples}:
-        if not _LOCAL_NAME.search(name):
+        if not has_local_name(name):
             raise NotAcceptable(f"RDF/XML cannot name the property {name}; ask for another syntax.", property=name)
+
+
+def has_local_name(name: str) -> bool:
+    """Whether RDF/XML can write a property with this IRI."""
+    return _LOCAL_NAME.search(name) is not None
 
 
 def by_subject(triples: Iterable[Triple]) -> list[Triple]:

@@ -1,5 +1,6 @@
 """The description of the interface, and whether an answer is what it describes."""
 
+import gzip
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -100,4 +101,5 @@ def _as_pattern(template: str) -> re.Pattern[str]:
 
 
 def _value(media_type: str, answer: testing.Result) -> Any:
-    return orjson.loads(answer.content) if "json" in media_type else answer.text
+    content = gzip.decompress(answer.content) if answer.headers.get("content-encoding") == "gzip" else answer.content
+    return orjson.loads(content) if "json" in media_type else content.decode()

@@ -99,7 +99,7 @@ def test_head_is_get_without_the_body(site: Site, route: Route) -> None:
     assert {name: value for name, value in head.headers.items() if name not in volatile} == {
         name: value for name, value in got.headers.items() if name not in volatile
     }
-    if got.status_code == 200:
+    if got.status_code == 200 and "content-length" in got.headers:
         assert head.headers["content-length"] == str(len(got.content))
 
 

@@ -157,6 +157,7 @@ _OWN_CONTEXT: Mapping[str, Any] = {
     "apiDocumentation": {"@id": "hydra:apiDocumentation", "@type": "@id"},
     "Problem": "hydra:Status",
     "sparql": {"@id": vocab.VOID + "sparqlEndpoint", "@type": "@id"},
+    "export": {"@id": vocab.VOID + "dataDump", "@type": "@id"},
     "vocabulary": {"@id": vocab.VOID + "vocabulary", "@type": "@id"},
     **{name: {"@id": vocab.RDFS + "seeAlso", "@type": "@id"} for name in _FURTHER},
 }
@@ -173,6 +174,7 @@ def entry_point(parts: Parts) -> Single:
         "description": "Reservations for fleet equipment, served as linked data.",
         "collection": collections,
         "sparql": base + "/v1/sparql",
+        "export": base + "/v1/export",
         "vocabulary": base + "/ns/reservations",
         "contexts": base + "/contexts",
         "shapes": base + "/shapes",
