@@ -32,6 +32,7 @@ from ld_server.domain.errors import Duplicate
 from relational import dangers, tables
 from relational.documents import HEAD, Head
 from relational.locks import Lock, taking
+from relational.owners import owned_by
 from relational.upsert import upsert
 
 TABLES = {
@@ -75,6 +76,7 @@ OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {
     "not written since": lambda column, position: column.not_in(_written_since(position)),
     "has a component of": lambda column, item: column.in_(select(_COMPONENTS.kit_template).where(_COMPONENTS.item == item)),
     "has a line for": lambda column, item: column.in_(select(_LINES.rent_action).where(_LINES.item.in_(_with_kits_around(item)))),
+    "belongs to": lambda column, owner: column.in_(owned_by(owner)),
     "is overdue": lambda column, asked: _among(column, dangers.overdue(asked[1]), asked[0]),
     "is at risk": lambda column, asked: _among(column, dangers.endangered(asked[1]), asked[0]),
 }

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Select, bindparam, delete, exists, func, inse
 
 from relational import tables
 from relational.locks import Lock, taking
+from relational.owners import owned_by
 from relational.projections import Backlog
 
 _O = tables.outbox.c
@@ -54,7 +55,8 @@ class Numbered:
 class Selection:
     """
     Which events are wanted. An event must be of one of the `types`, unless there are none; be about the `subject`; and have
-    occurred `since` an instant and before `until`, and have a sequence `below` another, where these are given.
+    occurred `since` an instant and before `until`, and have a sequence `below` another, where these are given. With an `owner` it is
+    about a reservation of theirs.
     """
 
     types: tuple[str, ...] = ()
@@ -62,6 +64,7 @@ class Selection:
     since: datetime | None = None
     until: datetime | None = None
     below: int | None = None
+    owner: str | None = None
 
 
 ANYTHING = Selection()
@@ -193,6 +196,7 @@ def _selected(wanted: Selection) -> Select[Any]:
         None if wanted.since is None else _O.occurred_at >= wanted.since,
         None if wanted.until is None else _O.occurred_at < wanted.until,
         None if wanted.below is None else _O.sequence < min(wanted.below, LARGEST_SEQUENCE),
+        None if wanted.owner is None else _O.subject_id.in_(owned_by(wanted.owner)),
     ):
         query = query if condition is None else query.where(condition)
     return query

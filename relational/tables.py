@@ -289,6 +289,7 @@ rent_actions = Table(
     Index("rent_actions_by_external_source", "external_source", "external_ref"),
     Index("rent_actions_by_external_ref", "external_ref", "number"),
     Index("rent_actions_by_requester", "requester", "number"),
+    Index("rent_actions_by_creator", "created_by", "number"),
     Index("rent_actions_by_priority", "priority", "number"),
     Index("rent_actions_by_location", "location", "number"),
     Index("rent_actions_by_update", "updated_at", "number"),

@@ -70,7 +70,7 @@ def _is(danger: Danger) -> str:
 _SENTENCES: Mapping[Reason, Callable[[Danger], str]] = {
     Reason.OUT_OF_SERVICE: lambda one: f"the status of {one.source} is {one.said}",
     Reason.UNAVAILABLE: lambda one: f"{_is(one)} unavailable{_during(one)}{f' ({one.said})' if one.said else ''}",
-    Reason.OVERDUE: lambda one: f"{_is(one)} still out with {one.holder}",
+    Reason.OVERDUE: lambda one: f"{_is(one)} still out with {one.holder or 'others'}",
     Reason.OVER_PROMISED: lambda one: f"more units of {one.source} are promised or out at once than there are{_during(one)}",
     Reason.PROMISED: lambda one: f"{_is(one)} promised to {one.holder or 'others'}{_during(one)}",
     Reason.WINDOW_OVER: lambda one: f"the time for which {one.source} was promised is over",

@@ -37,6 +37,7 @@ from ld_server.http.endpoints.webhooks import WEBHOOK, SecretRotation
 from ld_server.http.errors import Problems
 from ld_server.http.operation import Interface
 from ld_server.http.operations import interface
+from ld_server.http.requesters import Requesters
 from ld_server.http.route import PUBLIC, Route
 from ld_server.http.showing import pages_of
 from ld_server.resources import KINDS, PATCHED, POSTED
@@ -185,7 +186,8 @@ def needs_of(routes: tuple[Route, ...]) -> Mapping[str, Mapping[str, Needed]]:
 
 def create_app(parts: Parts) -> "falcon.App[falcon.Request, falcon.Response]":
     """The WSGI application over these parts."""
-    around: list[Any] = [Conversation(links.of_everything(parts.settings.base_iri), parts.meters), Authentication(parts, needs_of(ROUTES))]
+    conversation = Conversation(links.of_everything(parts.settings.base_iri), parts.meters)
+    around: list[Any] = [conversation, Authentication(parts, needs_of(ROUTES), Requesters(parts))]
     app = falcon.App(router=Router(), middleware=around)
     Problems(parts.settings.base_iri, {route.template: route.methods for route in ROUTES}, pages_of(parts)).install(app)
     for route in ROUTES:

@@ -14,12 +14,12 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import falcon
 
 from ld_server.domain.errors import Forbidden, StoreUnavailable, Unauthenticated
-from ld_server.domain.scopes import Scope, allows
+from ld_server.domain.scopes import Scope, allows, reads_all
 from ld_server.services.keys import hash_of
 from ld_server.services.parts import Parts
 from ld_server.services.tokens import Tokens, looks_like_token
@@ -51,32 +51,67 @@ class Principal:
 
     def may(self, needed: Needed) -> bool:
         """Whether the scopes suffice. ADMIN implies all."""
-        return needed is None or needed == ANY or allows(self.scopes, Scope(needed))
+        return needed is None or (reads_all(self.scopes) if needed == ANY else allows(self.scopes, Scope(needed)))
+
+
+class Restriction(Protocol):
+    """What the scope `requester` opens: see `requesters`, the one that there is."""
+
+    def may(self, template: str, method: str) -> bool: ...
+
+    def refuse_others(self, template: str, identifier: str, owner: str) -> None: ...
+
+
+def owner_of(req: falcon.Request) -> str | None:
+    """Whose reservations alone the answer may be about; None where it may be about all."""
+    owner: str | None = getattr(req.context, "owner", None)
+    return owner
 
 
 class Authentication:
     """Middleware: lets a request through to the methods that its key allows. `needed` maps a route template to what its methods ask for."""
 
-    def __init__(self, parts: Parts, needed: Mapping[str, Mapping[str, Needed]]) -> None:
+    def __init__(self, parts: Parts, needed: Mapping[str, Mapping[str, Needed]], requesters: Restriction) -> None:
+        self._requesters = requesters
         self._needed = needed
         self._keys = Keys(parts)
         self._tokens = Tokens(parts.settings)
 
-    def process_resource(self, req: falcon.Request, _resp: falcon.Response, _resource: object, _params: dict[str, Any]) -> None:
-        """Sets `req.context.principal`. Raises Unauthenticated or Forbidden. Methods that the route does not have are refused elsewhere."""
+    def process_resource(self, req: falcon.Request, _resp: falcon.Response, _resource: object, params: dict[str, Any]) -> None:
+        """
+        Sets `req.context.principal`, and `owner` to its name where only its own reservations are to be seen.
+
+        Raises Unauthenticated, Forbidden, and NotFound for what belongs to others. Methods that the route does not have are refused
+        elsewhere.
+        """
         needed = self._needed[req.uri_template or ""].get(req.method)
         if needed is None:
             return
         principal = self._principal(presented_key(req.env))
         req.context.principal = principal
         if not principal.may(needed):
-            raise Forbidden(f"This needs a key with the scope {needed}.", scope=needed)
+            self._restrict(req, principal, needed, params)
+
+    def _restrict(self, req: falcon.Request, principal: Principal, needed: Needed, params: Mapping[str, Any]) -> None:
+        """What else the scope `requester` opens, for its own alone."""
+        template = req.uri_template or ""
+        if Scope.REQUESTER not in principal.scopes or not self._requesters.may(template, req.method):
+            raise _forbidden(needed)
+        req.context.owner = principal.name
+        if "identifier" in params:
+            self._requesters.refuse_others(template, params["identifier"], principal.name)
 
     def _principal(self, text: str) -> Principal:
         if not (self._tokens.are_taken and looks_like_token(text)):
             return self._keys.principal(text)
         bearer = self._tokens.bearer(text)
         return Principal(bearer.identifier, bearer.subject, bearer.scopes)
+
+
+def _forbidden(needed: Needed) -> Forbidden:
+    if needed == ANY:
+        return Forbidden(f"The scope {Scope.REQUESTER} does not open this, and a key with any other scope does.")
+    return Forbidden(f"This needs a key with the scope {needed}.", scope=needed)
 
 
 def presented_key(env: Mapping[str, Any]) -> str:

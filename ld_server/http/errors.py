@@ -100,7 +100,8 @@ def _challenge(_refusal: Refusal) -> dict[str, str]:
 
 
 def _scope_challenge(refusal: Refusal) -> dict[str, str]:
-    return {"WWW-Authenticate": f'Bearer realm="ld-server", error="insufficient_scope", scope="{refusal.members.get("scope", "")}"'}
+    scope = f', scope="{refusal.members["scope"]}"' if "scope" in refusal.members else ""
+    return {"WWW-Authenticate": f'Bearer realm="ld-server", error="insufficient_scope"{scope}'}
 
 
 def _size(refusal: Refusal) -> dict[str, str]:

@@ -7,6 +7,7 @@ import falcon
 
 from ld_server import services
 from ld_server.domain.commands import Command, CreateMany
+from ld_server.http.authentication import owner_of
 from ld_server.http.idempotency import Answer, Once, fingerprint, key_of
 from ld_server.http.negotiation import RESOURCE_OFFERS, Wanted, not_acceptable, wanted
 from ld_server.http.preconditions import entity_tag
@@ -88,6 +89,7 @@ def occasion_of(req: falcon.Request, parts: Parts) -> Occasion:
         capacity_rule=parts.settings.capacity_rule,
         search_horizon=timedelta(days=parts.settings.search_horizon_days),
         has_four_eyes=parts.settings.four_eyes == "on",
+        owner=owner_of(req),
     )
 
 

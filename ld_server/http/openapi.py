@@ -8,7 +8,7 @@ from typing import Any
 
 from ld_server.domain.errors import Refusal, ShapeViolation, Stale
 from ld_server.domain.risk import REASONS, Reason
-from ld_server.domain.scopes import MEANINGS
+from ld_server.domain.scopes import MEANINGS, Scope
 from ld_server.domain.status import Priority
 from ld_server.http.answers import AVAILABILITY
 from ld_server.http.authentication import ANY, BROWSABLE, Needed
@@ -19,6 +19,7 @@ from ld_server.http.errors import HEADERS, INTERNAL, PROBLEM_JSON, PROBLEMS, REP
 from ld_server.http.event_schemas import CONFIGURATION_SCHEMAS
 from ld_server.http.negotiation import HTML
 from ld_server.http.operation import Answer, Content, Described, Interface, Operation, Parameter
+from ld_server.http.requesters import is_open
 from ld_server.http.route import PUBLIC
 from ld_server.http.schemas import REFERENCE, REFERENCE_TO_SEND, Json, KindSchemas
 from ld_server.rdf.contexts import Contexts
@@ -268,7 +269,7 @@ class OpenApi:
             "operationId": operation.name,
             "tags": [operation.group],
             "summary": operation.summary,
-            "security": _security(one.route.needs[one.method], one.method),
+            "security": _security(one.route.needs[one.method], one.method, is_open(one.route.template, one.method)),
             "parameters": [self._parameter(each) for each in operation.parameters],
             **({"requestBody": self._body(operation)} if operation.body else {}),
             "responses": {**_answers(operation.answers), **_refused(operation)},
@@ -381,12 +382,13 @@ def _headers(*names: str) -> Json:
     return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
-def _security(needed: Needed, method: str) -> list[Json]:
-    """Which key is asked for; a scope stands there as what OpenAPI calls a role."""
+def _security(needed: Needed, method: str, opens_to_requesters: bool) -> list[Json]:
+    """Which keys are asked for, any of them; a scope stands there as what OpenAPI calls a role."""
     if needed is PUBLIC:
         return []
-    roles = [] if needed == ANY else [str(needed)]
-    return [{scheme: roles} for scheme in SECURITY_SCHEMES if scheme != "basic" or method in BROWSABLE]
+    others = [Scope.REQUESTER] if opens_to_requesters else []
+    roles = [[]] if needed == ANY else [[str(one)] for one in (needed, *others)]
+    return [{scheme: each} for each in roles for scheme in SECURITY_SCHEMES if scheme != "basic" or method in BROWSABLE]
 
 
 def _slugs_by_status(operation: Operation) -> dict[int, list[str]]:

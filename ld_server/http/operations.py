@@ -13,7 +13,6 @@ from typing import Any
 from ld_server.domain import errors
 from ld_server.domain.commands import LONGEST_REASON
 from ld_server.domain.custody import LARGEST_QUANTITY, Condition
-from ld_server.domain.scopes import Scope
 from ld_server.domain.status import TRANSITIONS, Step
 from ld_server.http import delivery_schemas
 from ld_server.http.authentication import Needed
@@ -89,8 +88,7 @@ LIMIT = Parameter(
 AFTER = Parameter("after", "query", "The cursor of a next link.")
 
 EVERY = Manner((CORRELATION_ID,), (errors.MalformedRequest,))
-KEYED = Manner((), (errors.Unauthenticated, errors.StoreUnavailable))
-SCOPED = Manner((), (errors.Unauthenticated, errors.Forbidden, errors.StoreUnavailable))
+KEYED = Manner((), (errors.Unauthenticated, errors.Forbidden, errors.StoreUnavailable))
 QUERIED = Manner((), (errors.InvalidParameter,))
 NEGOTIATED = Manner((), (errors.NotAcceptable,))
 CONDITIONAL = Manner((IF_NONE_MATCH, IF_MATCH), (errors.Stale,))
@@ -1125,6 +1123,4 @@ def _describe(route: Route, method: str) -> Operation:
 
 
 def _asked_of(needed: Needed) -> Manner:
-    if needed is PUBLIC:
-        return Manner()
-    return SCOPED if isinstance(needed, Scope) else KEYED
+    return Manner() if needed is PUBLIC else KEYED

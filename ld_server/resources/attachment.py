@@ -102,4 +102,5 @@ ATTACHMENT = Kind(
     is_posted=False,
     is_patched=False,
     always=(("is_deleted", "=", False),),
+    owned="owner",
 )

@@ -82,7 +82,8 @@ class Kind:
     shape allows more. `arrange_patched(before, after)` has the last word of the kind on a patched document before it is taken in.
 
     `is_posted`, `is_patched`: whether a graph can be posted to the collection, and a patch be sent to a resource. `always` are
-    conditions on the index that every list has.
+    conditions on the index that every list has. `owned`: the index column with the reservation that makes it somebody's own; empty where
+    it is nobody's.
     """
 
     name: str
@@ -106,6 +107,7 @@ class Kind:
     is_posted: bool = True
     is_patched: bool = True
     always: tuple[tuple[str, str, Any], ...] = ()
+    owned: str = ""
 
 
 def is_same(one: Any, other: Any) -> bool:

@@ -249,4 +249,5 @@ RENT_ACTION = Kind(
     at_first={"status": AT_FIRST},
     fixed={"status": "status is changed by the steps of the reservation, such as submit and cancel"},
     arrange_patched=arrange_lines,
+    owned="identifier",
 )  # fmt: skip

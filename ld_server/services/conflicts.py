@@ -1,6 +1,7 @@
 """Conflicts of a reservation: what endangers the units that it has, or which ones an approval would miss now."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from ld_server.domain.commands import Document
@@ -33,12 +34,17 @@ def _endangered(uow: UnitOfWork, document: Document, occasion: Occasion) -> list
 def _danger(uow: UnitOfWork, allocation: Mapping[str, Any], danger: Danger, occasion: Occasion) -> dict[str, Any]:
     source = {key: allocation[key] for key in ("asset", "stockPool") if key in allocation}
     place = {"forLine": allocation["forLine"], "ofAllocation": {"@id": allocation["@id"]}, "quantity": allocation["quantity"]}
-    return {**place, **risk.described(danger, occasion), **source, **_in_the_way(uow, danger, occasion)}
+    return {**place, **risk.described(_without_others(danger, occasion), occasion), **source, **_in_the_way(uow, danger, occasion)}
+
+
+def _without_others(danger: Danger, occasion: Occasion) -> Danger:
+    """The same without the name of who has the unit, where that is not for whoever asks."""
+    return danger if occasion.owner is None else replace(danger, holder=None)
 
 
 def _in_the_way(uow: UnitOfWork, danger: Danger, occasion: Occasion) -> dict[str, Any]:
     """Who has the units of a pool when it is promised beyond what it has."""
-    if danger.reason is not Reason.OVER_PROMISED:
+    if danger.reason is not Reason.OVER_PROMISED or occasion.owner is not None:
         return {}
     at = max(danger.since or occasion.now, occasion.now)
     blocking = uow.allocations.blocking_pool(danger.source, occasion.now, at, LOOKED_AT_IN_THE_WAY)

@@ -13,6 +13,14 @@ LOOKED_AT_IN_THE_WAY = 200
 """Most allocations that are looked at to find them."""
 
 
+def told(blockings: Iterable[Blocking], occasion: Occasion) -> dict[str, Any]:
+    """The members of a refusal that say who is in the way: their names, or how many where those are not for whoever asks."""
+    blocking = list(blockings)
+    if occasion.owner is None:
+        return {"reservationsInTheWay": named(blocking, occasion)}
+    return {"countInTheWay": len({one.rent_action for one in blocking})}
+
+
 def named(blockings: Iterable[Blocking], occasion: Occasion) -> list[dict[str, Any]]:
     """The reservations that these blockings belong to, each with its units and the time from the first to the last of them."""
     found: dict[str, list[Blocking]] = {}

@@ -32,6 +32,8 @@ class Occasion:
     search_horizon: timedelta = timedelta(days=366)
     has_four_eyes: bool = False
     """Whether nobody approves what they asked for."""
+    owner: str | None = None
+    """Whose reservations alone may be told of, where those of others are not for whoever asks."""
 
     @property
     def moment(self) -> str:

@@ -85,7 +85,7 @@ def _explained(uow: UnitOfWork, planned: Planned, line: LinePlan, fits: Window |
         "requested": line.demand.quantity,
         "available": line.allocated,
         **_counted(asked, line, capacities),
-        "reservationsInTheWay": _in_the_way(uow, _limiting(line, capacities), windows, occasion),
+        **_in_the_way(uow, _limiting(line, capacities), windows, occasion),
         "alternatives": _alternatives(uow, planned, line, windows, fits, occasion),
     }
 
@@ -116,13 +116,11 @@ def _supported(line: LinePlan, capacities: Mapping[str, Capacity]) -> list[Compo
     return [Component(part, each, capacities[part].available) for part, each in line.demand.parts.items()]
 
 
-def _in_the_way(
-    uow: UnitOfWork, components: Iterable[Component], windows: Mapping[str, Window], occasion: Occasion
-) -> list[dict[str, Any]]:
+def _in_the_way(uow: UnitOfWork, components: Iterable[Component], windows: Mapping[str, Window], occasion: Occasion) -> dict[str, Any]:
     """The reservations that block units of these in their windows, earliest first; a reservation is named once."""
     asked = [(one.item_type, windows[one.item_type]) for one in components]
     found = [uow.allocations.in_the_way(item_type, window.start, window.end, LOOKED_AT_IN_THE_WAY) for item_type, window in asked]
-    return obstacles.named([blocking for several in found for blocking in several], occasion)
+    return obstacles.told([blocking for several in found for blocking in several], occasion)
 
 
 def _alternatives(
@@ -159,7 +157,7 @@ def _there(uow: UnitOfWork, place: str, line: LinePlan, windows: Mapping[str, Wi
 
 def unit_taken(asset: str, name: str, pointer: str, blocks: Sequence[Block], occasion: Occasion) -> InsufficientAvailability:
     """The refusal to promise a unit that was asked for by name. Without blocks it is its state that is in the way."""
-    why = _who(blocks) or "it is not in a state to be reserved"
+    why = _who(blocks, occasion) or "it is not in a state to be reserved"
     return InsufficientAvailability(
         f"{name} ({asset}) cannot be had in this window: {why}.", pointer=pointer, resource=asset, **_blocking(blocks, occasion)
     )
@@ -168,16 +166,20 @@ def unit_taken(asset: str, name: str, pointer: str, blocks: Sequence[Block], occ
 def cannot_be_kept(row: AllocationRow, blocks: Sequence[Block], occasion: Occasion) -> InsufficientAvailability:
     """The refusal to let units stay out for longer, because of others to whom they are promised."""
     identifier, source = f"alloc_{row.number}", row.asset or row.stock_pool
-    why = _who(blocks) or f"{source} has promised too many of its units to others"
+    why = _who(blocks, occasion) or f"{source} has promised too many of its units to others"
     detail = f"{identifier} is out and cannot be kept until {written(row.allocated_to)}: {why}."
     return InsufficientAvailability(detail, pointer="/endTime", allocation=identifier, resource=source, **_blocking(blocks, occasion))
 
 
-def _who(blocks: Iterable[Block]) -> str:
+def _who(blocks: Iterable[Block], occasion: Occasion) -> str:
     told = dict.fromkeys(
-        f"it is promised to {one.rent_action}" if one.rent_action else f"it is not to be had{_because(one)}" for one in blocks
+        f"it is promised to {_holder(one, occasion)}" if one.rent_action else f"it is not to be had{_because(one)}" for one in blocks
     )
     return " and ".join(list(told)[:MOST_TOLD])
+
+
+def _holder(block: Block, occasion: Occasion) -> str:
+    return "others" if block.rent_action is None or occasion.owner is not None else block.rent_action
 
 
 MOST_TOLD = 3
@@ -191,7 +193,7 @@ def _because(block: Block) -> str:
 def _blocking(blocks: Sequence[Block], occasion: Occasion) -> dict[str, Any]:
     reservations = [Blocking(one.rent_action, one.asset, one.start, one.end or LATEST) for one in blocks if one.rent_action]
     unavailable = [_unavailability(one) for one in blocks if not one.rent_action]
-    return {"reservationsInTheWay": obstacles.named(reservations, occasion), **({"unavailable": unavailable} if unavailable else {})}
+    return {**obstacles.told(reservations, occasion), **({"unavailable": unavailable} if unavailable else {})}
 
 
 def _unavailability(block: Block) -> dict[str, Any]:

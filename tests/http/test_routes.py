@@ -9,6 +9,7 @@ from falcon import testing
 from ld_server.domain.scopes import Scope
 from ld_server.http.app import PUBLIC, ROUTES, Route
 from ld_server.http.authentication import ANY
+from ld_server.http.requesters import OPEN, is_open
 from ld_server.resources import KINDS, POSTED
 from ld_server.resources.kind import Kind
 from tests.http.conftest import Site, problem
@@ -71,9 +72,24 @@ def test_each_scope_opens_what_needs_it(site: Site, route: Route, method: str) -
     for name, asked in product(site.keys, methods):
         answer = site.ask(asked, path_of(route), key=name)
         allowed = needed in (PUBLIC, ANY, name) or name == Scope.ADMIN
+        if name == Scope.REQUESTER and needed is not PUBLIC:
+            allowed = is_open(route.template, asked)
         assert (answer.status_code == 403) is not allowed, (name, answer.text)
         if not allowed and asked != "HEAD":
-            assert problem(answer, "forbidden", 403)["scope"] == needed
+            assert problem(answer, "forbidden", 403).get("scope") == (None if needed == ANY else needed)
+
+
+def test_what_is_open_to_requesters_is_what_their_reservations_need() -> None:
+    own = "/v1/rent-actions/{identifier}"
+    steps = {template for template, methods in OPEN.items() if template.startswith(own) and "POST" in methods}
+    assert steps == {f"{own}/submit", f"{own}/cancel"}
+    assert {(template, method) for template, methods in OPEN.items() for method in methods if method not in ("GET", "POST")} == {
+        (own, "PATCH")
+    }
+    needs = {route.template: route.needs for route in ROUTES}
+    assert all(method in needs[template] for template, methods in OPEN.items() for method in methods)
+    closed = ("revisions", "history", "maintenance", "planning", "sparql", "keys", "triggers", "webhooks", "deliveries")
+    assert not [template for template in OPEN if any(word in template for word in closed) and not template.startswith(own)]
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.template)

@@ -261,10 +261,12 @@ def of_asset(inquiry: Inquiry) -> Document:
 
 def _block(one: Block, occasion: Occasion) -> Document:
     by = one.rent_action
+    times = {"startTime": written(one.start), **({"endTime": written(one.end)} if one.end is not None else {})}
+    if occasion.owner is not None:
+        return {"@type": "Block", **times}
     return {
         "@type": "Block",
-        "startTime": written(one.start),
-        **({"endTime": written(one.end)} if one.end is not None else {}),
+        **times,
         **({"rentAction": {"@id": occasion.naming.iri(by), "@type": RENT_ACTION.subject_type, "identifier": by}} if by else {}),
         **({"reason": one.reason} if one.reason else {}),
     }

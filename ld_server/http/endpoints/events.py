@@ -18,6 +18,7 @@ import orjson
 from ld_server.domain.errors import InvalidParameter, NotFound, RateLimited
 from ld_server.domain.events import EVENTS, types_like
 from ld_server.domain.reading import nearest
+from ld_server.http.authentication import owner_of
 from ld_server.http.endpoints.revisions import KEPT_FOR_GOOD
 from ld_server.http.execution import CACHE_CONTROL
 from ld_server.http.negotiation import Choice, Medium, Wanted, choose
@@ -40,15 +41,15 @@ LAST_EVENT_ID = "Last-Event-ID"
 PATH = "/v1/events"
 
 
-def selection(parameters: Mapping[str, str]) -> Selection:
-    """Which events `types` and `subject` ask for. Raises InvalidParameter for a type that no event has."""
+def selection(parameters: Mapping[str, str], owner: str | None = None) -> Selection:
+    """Which events `types` and `subject` ask for, about whose reservations alone. Raises InvalidParameter for a type that no event has."""
     patterns = [one.strip() for one in parameters.get("types", "").split(",") if one.strip()]
     for pattern in patterns:
         if not types_like(pattern):
             said = f"No event is of type {pattern!r}{nearest(pattern, EVENTS)}"
             raise InvalidParameter(said if said.endswith("?") else f"{said}.", parameter="types", known=list(EVENTS))
     types = sorted({name for pattern in patterns for name in types_like(pattern)})
-    return Selection(tuple(types), parameters.get("subject"))
+    return Selection(tuple(types), parameters.get("subject"), owner=owner)
 
 
 class Events:
@@ -71,7 +72,7 @@ class Events:
     # --- pages --------------------------------------------------------------------------------------------------------
 
     def _page(self, req: falcon.Request, resp: falcon.Response, parameters: Mapping[str, str], choice: Choice) -> None:
-        page = self._read(parameters)
+        page = self._read(parameters, owner_of(req))
         content = page.content(self._iri, self._parts.contexts.event_reference)
         say_how_to_keep(resp, KEPT_FOR_GOOD if page.is_final else CACHE_CONTROL)
         for relation, address in page.links(self._iri).items():
@@ -81,8 +82,8 @@ class Events:
         resp.content_type = choice.content_type
         resp.data = content
 
-    def _read(self, parameters: Mapping[str, str]) -> "FeedPage":
-        wanted, limit = selection(parameters), limit_of(parameters)
+    def _read(self, parameters: Mapping[str, str], owner: str | None) -> "FeedPage":
+        wanted, limit = selection(parameters, owner), limit_of(parameters)
         number(self._parts.ledger)
         with self._parts.ledger.read() as uow:
             since, before = (place_of(parameters.get(name), uow, name) for name in ("since", "before"))
@@ -98,7 +99,7 @@ class Events:
     def _stream(self, req: falcon.Request, resp: falcon.Response, parameters: Mapping[str, str]) -> None:
         if "before" in parameters:
             raise InvalidParameter("A stream goes on; it has no `before`.", parameter="before")
-        wanted, limit = selection(parameters), limit_of(parameters) if "limit" in parameters else None
+        wanted, limit = selection(parameters, owner_of(req)), limit_of(parameters) if "limit" in parameters else None
         start = self._start(req, parameters)
         say_how_to_keep(resp, "no-store")
         resp.content_type = EVENT_STREAM.content_type

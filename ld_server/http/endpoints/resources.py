@@ -6,6 +6,7 @@ from functools import partial
 import falcon
 
 from ld_server.http import links
+from ld_server.http.authentication import owner_of
 from ld_server.http.body import PATCHABLE, READABLE
 from ld_server.http.creation import create
 from ld_server.http.endpoints.patching import Patches
@@ -49,21 +50,23 @@ class Collection:
         """A page of the collection, in the order in which the resources were made unless it is to be sorted."""
         may_be_listed(req)
         parameters = asked(req, self._known)
-        page, bodies = self._page(parameters)
+        wanted = self._wanted(parameters, owner_of(req))
+        page, bodies = self._page(parameters, wanted)
         resp.set_header("Link", self._links)
-        show_page(req, resp, page, bodies, self.kind, self._parts, partial(self._whole, parameters))
+        show_page(req, resp, page, bodies, self.kind, self._parts, partial(self._whole, parameters, wanted))
 
-    def _page(self, parameters: Mapping[str, str]) -> tuple[CollectionPage, list[str]]:
-        page, wanted = sorted_page_of(parameters, self.kind), self._wanted(parameters)
+    def _page(self, parameters: Mapping[str, str], wanted: Sequence[Condition]) -> tuple[CollectionPage, list[str]]:
+        page = sorted_page_of(parameters, self.kind)
         with self._parts.ledger.read() as uow:
             found = uow.index.page(self.kind.table, wanted, page.after, page.limit + 1, page.order, page.values)
             total = self._total(uow, wanted, len(found), page)
         count, following = cut_sorted(found, page, parameters.get(SORT), self.kind)
         return collection_page(self._iri, parameters, total, following), [head.body for head in found[:count]]
 
-    def _wanted(self, parameters: Mapping[str, str]) -> list[Condition]:
-        """The conditions that every list of the kind has, and those of the request."""
-        return [*self.kind.always, *conditions(parameters, self.kind.filters, self._parts.now())]
+    def _wanted(self, parameters: Mapping[str, str], owner: str | None) -> list[Condition]:
+        """The conditions that every list of the kind has, those of the request, and whose resources alone are to be seen."""
+        own = [(self.kind.owned, "belongs to", owner)] if owner is not None and self.kind.owned else []
+        return [*self.kind.always, *own, *conditions(parameters, self.kind.filters, self._parts.now())]
 
     def _total(self, uow: UnitOfWork, wanted: Sequence[Condition], found: int, page: Page) -> int | None:
         """How many there are on all pages, if they are to be counted; where the first page has them all, they have been."""
@@ -71,14 +74,14 @@ class Collection:
             return found
         return uow.index.count_up_to(MOST_COUNTED, self.kind.table, wanted) if wanted else uow.documents.count(self.kind.name)
 
-    def _whole(self, parameters: Mapping[str, str]) -> Iterator[str]:
+    def _whole(self, parameters: Mapping[str, str], wanted: Sequence[Condition]) -> Iterator[str]:
         """
         The documents of this page and of all that follow, as they are at the moment when the first is taken.
 
         One short transaction says which revisions these are, and others read them, some at a time, since they stay as they are:
         none is open while the client takes its time.
         """
-        page, wanted = sorted_page_of(parameters, self.kind), self._wanted(parameters)
+        page = sorted_page_of(parameters, self.kind)
         with self._parts.ledger.read() as uow:
             states = uow.index.states(self.kind.table, wanted, page.after, page.order, page.values)
         for start in range(0, len(states), 2 * LARGEST_LIMIT):
