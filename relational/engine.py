@@ -5,6 +5,7 @@ SQLite: WAL (readers never wait for the writer), foreign keys on, a writer waits
 is on the disk before it is reported. Postgres: psycopg 3, UTC, a statement waits up to 10 s for a lock.
 """
 
+import select
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -124,16 +125,26 @@ def _note_the_time(_connection: Any, record: ConnectionPoolEntry) -> None:
 
 def _see_whether_it_lives(dialect: Dialect, connection: Any, record: ConnectionPoolEntry, _proxy: object) -> None:
     """
-    Ask a connection that has rested whether it still works; the pool replaces one that does not.
+    Ask a connection whether it still works that has rested, or on which something came that nobody asked for, such as its end; the pool
+    replaces one that does not.
 
     What SQLAlchemy's `pool_pre_ping` does, without the round trip where the connection has just been used.
     """
-    if monotonic() - record.info.get("used", monotonic()) < RESTED_SECONDS:
+    if monotonic() - record.info.get("used", monotonic()) < RESTED_SECONDS and not _has_something_to_say(connection):
         return
     try:
         dialect.do_ping(connection)
     except psycopg.Error as error:
         raise DisconnectionError from error
+
+
+def _has_something_to_say(connection: Any) -> bool:
+    """Whether something is to be read from the server, or it has hung up."""
+    if connection.closed:
+        return True
+    socket = select.poll()
+    socket.register(connection.fileno(), select.POLLIN)
+    return bool(socket.poll(0))
 
 
 @contextmanager
@@ -147,20 +158,55 @@ def outages_told() -> Iterator[None]:
         raise refusal_of(error) from error
 
 
+@contextmanager
+def lost_commits_told() -> Iterator[None]:
+    """Around a commit: when the connection is lost before Postgres has confirmed it, nobody knows whether it was done."""
+    try:
+        yield
+    except (DBAPIError, psycopg.Error) as error:
+        if not _is_lost(_cause(error)):
+            raise
+        raise StoreUnavailable(
+            "The ledger was lost while the change was being written, which may be there or not: look before you send it again, or send it "
+            "under an Idempotency-Key.",
+            is_unknown=True,
+        ) from error
+
+
 def refusal_of(error: DBAPIError | sqlite3.Error | psycopg.Error) -> Exception:
     """
     StoreUnavailable for an outage, a lock that was not given, a deadlock, a lost race or a missing schema; InvalidParameter for
     a value that Postgres cannot hold (the character U+0000, a number too large); otherwise the error itself.
     """
-    cause = error.orig if isinstance(error, DBAPIError) else error
-    if isinstance(cause, psycopg.errors.SerializationFailure | psycopg.errors.DeadlockDetected | psycopg.errors.LockNotAvailable):
-        return StoreUnavailable("Another change got in the way. Please try again.", retry_after=1)
+    cause = _cause(error)
+    if isinstance(cause, _GOT_IN_THE_WAY):
+        waited = isinstance(cause, psycopg.errors.LockNotAvailable)
+        return StoreUnavailable("Another change got in the way. Please try again.", retry_after=1, is_passing=not waited)
     if isinstance(cause, psycopg.errors.UndefinedTable) or str(cause).startswith("no such table"):
         return StoreUnavailable("The ledger has not been migrated to this version yet.")
     if isinstance(cause, psycopg.DataError):
         return InvalidParameter("A value has a character or a size that cannot be stored or compared.")
-    if isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError):
-        return StoreUnavailable("The ledger cannot be reached now.")
+    if _is_lost(cause):
+        return StoreUnavailable("The ledger cannot be reached now.", retry_after=1, is_passing=True)
+    if isinstance(cause, psycopg.OperationalError):
+        return StoreUnavailable("The ledger cannot be used now.")
     if isinstance(cause, sqlite3.Error) and getattr(cause, "sqlite_errorcode", 0) & 0xFF in _SQLITE_OUTAGES:
         return StoreUnavailable("The ledger is locked or cannot be used now.", retry_after=1)
     return error
+
+
+_GOT_IN_THE_WAY = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected, psycopg.errors.LockNotAvailable)
+"""What one transaction does to another; it is rolled back then."""
+
+_SPARED = (*_GOT_IN_THE_WAY, psycopg.errors.DiskFull, psycopg.errors.OutOfMemory, psycopg.errors.TooManyConnections)
+"""Operational errors after which the connection is there as before, or was never refused for being down."""
+
+
+def _cause(error: DBAPIError | sqlite3.Error | psycopg.Error) -> BaseException | None:
+    """What the driver said."""
+    return error.orig if isinstance(error, DBAPIError) else error
+
+
+def _is_lost(cause: BaseException | None) -> bool:
+    """Whether Postgres has hung up, or does not answer."""
+    return isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError) and not isinstance(cause, _SPARED)

@@ -20,7 +20,7 @@ from relational.counters import Counters
 from relational.deliveries import Deliveries
 from relational.documents import Documents, Head
 from relational.drafts import AttachmentDrafts
-from relational.engine import PATIENCE_SECONDS, connect, open_engine, outages_told
+from relational.engine import PATIENCE_SECONDS, connect, lost_commits_told, open_engine, outages_told
 from relational.facts import Facts
 from relational.forecasts import Forecasts
 from relational.idempotency import Idempotency
@@ -95,11 +95,17 @@ class Ledger:
 
     @contextmanager
     def write(self) -> Iterator[UnitOfWork]:
-        """A transaction that commits when the block ends, and is rolled back when it raises."""
-        with outages_told(), self._turn(), self.engine.begin() as connection:
+        """
+        A transaction that commits when the block ends, and is rolled back when it raises.
+
+        The StoreUnavailable of a commit that Postgres did not confirm says that its outcome is unknown.
+        """
+        with outages_told(), self._turn(), self.engine.connect() as connection, connection.begin() as transaction:
             uow = UnitOfWork(connection)
             yield uow
             uow.documents.tally()
+            with lost_commits_told():
+                transaction.commit()
 
     @contextmanager
     def rehearse(self) -> Iterator[UnitOfWork]:

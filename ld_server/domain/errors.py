@@ -178,11 +178,18 @@ class RateLimited(Refusal):
 
 
 class StoreUnavailable(Refusal):
-    """A store cannot be reached now"""
+    """
+    A store cannot be reached now
 
-    def __init__(self, detail: str, *, retry_after: int = 5, **members: Any) -> None:
-        super().__init__(detail, **members)
+    `is_passing`: nothing was written, and the same may work at once if it is begun anew. `is_unknown`: whether it was written cannot be
+    told; the problem says so by the member `outcome`.
+    """
+
+    def __init__(self, detail: str, *, retry_after: int = 5, is_passing: bool = False, is_unknown: bool = False, **members: Any) -> None:
+        super().__init__(detail, **members, **({"outcome": "unknown"} if is_unknown else {}))
         self.retry_after = retry_after
+        self.is_passing = is_passing
+        self.is_unknown = is_unknown
 
 
 @dataclass(frozen=True)

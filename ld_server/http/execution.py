@@ -1,5 +1,6 @@
 """Commands: the one place where a request opens a transaction that writes."""
 
+import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
@@ -7,6 +8,7 @@ import falcon
 
 from ld_server import services
 from ld_server.domain.commands import Command, CreateMany
+from ld_server.domain.errors import StoreUnavailable
 from ld_server.http.authentication import owner_of
 from ld_server.http.idempotency import Answer, Once, fingerprint, key_of
 from ld_server.http.negotiation import RESOURCE_OFFERS, Wanted, not_acceptable, wanted
@@ -55,7 +57,25 @@ def perform(req: falcon.Request, parts: Parts, act: Act, body: bytes) -> Answer:
 
     Under an Idempotency-Key the answer is stored in the same transaction, or a stored one is given again. Where the request only wants
     to know what would happen, the transaction is rolled back, and the answer is that of a reading: 200, no address, no tag.
+
+    A transaction that was lost before it was to be committed, or fell to another one, is begun anew a few times; one that may have been
+    committed only under an Idempotency-Key, which tells.
     """
+    for pause in PAUSES:
+        try:
+            return _performed(req, parts, act, body)
+        except StoreUnavailable as outage:
+            if not (outage.is_passing or (outage.is_unknown and key_of(req) is not None)):
+                raise
+            time.sleep(pause)
+    return _performed(req, parts, act, body)
+
+
+PAUSES = (0.05, 0.2)
+"""Seconds before a lost transaction is begun anew: enough for connections that were cut, not for a database that is away."""
+
+
+def _performed(req: falcon.Request, parts: Parts, act: Act, body: bytes) -> Answer:
     key, occasion = key_of(req), occasion_of(req, parts)
     if is_rehearsal(req):
         with shortage.explaining(parts.ledger), parts.ledger.rehearse() as uow:

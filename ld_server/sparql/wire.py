@@ -191,7 +191,7 @@ def _read(response: urllib3.BaseHTTPResponse, deadline: float, limits: Limits) -
 
 def _refuse_query(reply: Reply) -> None:
     if reply.status == 400:
-        raise InvalidParameter(f"The query cannot be read: {reply.excuse()}", parameter="query")
+        raise InvalidParameter(f"The query cannot be read: {reply.excuse().rstrip('.')}.", parameter="query")
     if reply.status in (408, 504):
         raise results.took_too_long()
     if reply.status >= 300:

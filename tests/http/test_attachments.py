@@ -104,6 +104,12 @@ def desk_over(site: Site) -> Desk:
 
 
 @pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """Files are on the disk, on each stack; what is different behind S3 is in test_attachments_s3."""
+    return replace(settings, blob_url="", blob_endpoint="")
+
+
+@pytest.fixture
 def desk(site: Site) -> Desk:
     return desk_over(site)
 

