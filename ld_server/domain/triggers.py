@@ -11,11 +11,13 @@ from datetime import timedelta
 from typing import Any
 
 from ld_server.domain import filters, signing
+from ld_server.domain.duration import seconds
 from ld_server.domain.events import EVENTS, types_like
 from ld_server.domain.filters import Filter, holds, read_filter, read_path
 from ld_server.domain.reading import (
     LONGEST_TEXT,
     Member,
+    Read,
     Wrong,
     an_object,
     anything,
@@ -47,14 +49,17 @@ JOB_TYPES: Mapping[str, str] = {
 RUN_EVENTS: Mapping[str | None, str] = {**{name: f"{name}.completed" for name in JOB_TYPES}, None: "schedule.due"}
 """Type of job, or None for a schedule without one → the type of the event that tells of a run."""
 
-LONGEST_LEAD_TIME = timedelta(days=366)
-"""Before a reservation starts or ends nobody is told of it."""
-
 INTERNAL_HANDLERS: Mapping[str, str] = {
     "log": "Writes the event into the log of the worker.",
-    **{name: JOB_TYPES[name] for name in ("planning.shortfall_scan", "planning.build_request_submit")},
+    **JOB_TYPES,
 }
-"""What `invoke_internal` can call, and what it does."""
+"""What `invoke_internal` can call, and what it does: the jobs can be set going by events, too."""
+
+LONGEST_HORIZON = timedelta(days=3660)
+LONGEST_LEAD_TIME = timedelta(days=366)
+"""Longer before it starts or ends nobody is told of a reservation."""
+
+MOST_LEAD_TIMES = 10
 
 PERIODS: Mapping[str, int] = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
 """What a rate is counted by → seconds."""
@@ -123,6 +128,48 @@ def _handler(value: Any, pointer: str) -> str:
     return str(value)
 
 
+def _duration(longest: timedelta) -> Read:
+    """An ISO 8601 duration, as it was written; longer than none."""
+
+    def reader(value: Any, pointer: str) -> str:
+        try:
+            length = seconds(value if isinstance(value, str) else "")
+        except ValueError:
+            length = 0
+        if not 0 < length <= longest.total_seconds():
+            raise wrong(pointer, value, f"{name_of(pointer)} must be a duration such as PT2H or P1D, of at most {longest.days} days")
+        return str(value)
+
+    return reader
+
+
+_OF_SOON_SCAN = {"within": Member(several(_duration(LONGEST_LEAD_TIME), MOST_LEAD_TIMES))}
+
+ARGUMENTS: Mapping[str, Mapping[str, Member]] = {
+    "log": {},
+    "planning.shortfall_scan": {
+        "createBuildRequests": Member(boolean),
+        "horizon": Member(_duration(LONGEST_HORIZON)),
+        "includePending": Member(boolean),
+        "itemTypeId": Member(text()),
+        "location": Member(text()),
+    },
+    "planning.build_request_submit": {},
+    "notifications.starts_soon_scan": _OF_SOON_SCAN,
+    "notifications.ends_soon_scan": _OF_SOON_SCAN,
+    "maintenance.overdue_scan": {},
+}
+"""Handler → the members of its `arguments`."""
+
+
+def _with_arguments(config: Mapping[str, Any], pointer: str) -> Mapping[str, Any]:
+    """The configuration of `invoke_internal`, with arguments that its handler takes."""
+    if config["arguments"] is None:
+        return config
+    found = members(ARGUMENTS[config["handler"]])(config["arguments"], f"{pointer}/arguments")
+    return {**config, "arguments": {name: value for name, value in found.items() if value is not None}}
+
+
 def _filter_as_written(value: Any, pointer: str) -> dict[str, Any]:
     return filters.written(read_filter(value, pointer))
 
@@ -147,13 +194,21 @@ def _nothing(_config: Mapping[str, Any]) -> None:
     return None
 
 
+def _as_it_is(config: Mapping[str, Any], _pointer: str) -> Mapping[str, Any]:
+    return config
+
+
 @dataclass(frozen=True)
 class ActionType:
-    """The members of its configuration, what may be wrong with them together, and what it does in one sentence."""
+    """
+    The members of its configuration, what it does in one sentence, what may be wrong with its members together, and how those are
+    read whose meaning depends on others.
+    """
 
     members: Mapping[str, Member]
     meaning: str
     complaint: Callable[[Mapping[str, Any]], str | None] = _nothing
+    refined: Callable[[Mapping[str, Any], str], Mapping[str, Any]] = _as_it_is
 
 
 ACTION_TYPES: Mapping[str, ActionType] = {
@@ -173,7 +228,9 @@ ACTION_TYPES: Mapping[str, ActionType] = {
         _some("queue", "exchange", "routingKey"),
     ),
     "invoke_internal": ActionType(
-        {"handler": Member(_handler, is_required=True), "arguments": Member(an_object)}, "Calls a part of this service."
+        {"handler": Member(_handler, is_required=True), "arguments": Member(an_object)},
+        "Calls a part of this service.",
+        refined=_with_arguments,
     ),
     "filter": ActionType(
         {"filter": Member(_filter_as_written, is_required=True)}, "Lets an event pass on to the actions behind it, or not."
@@ -199,7 +256,8 @@ def _read_action(value: Any, pointer: str) -> Action:
     complaint = ACTION_TYPES[name].complaint(config)
     if complaint:
         raise wrong(place, None, f"{name_of(pointer)}: {name} {complaint}")
-    return Action(name, {key: one for key, one in config.items() if one is not None})
+    refined = ACTION_TYPES[name].refined(config, place)
+    return Action(name, {key: one for key, one in refined.items() if one is not None})
 
 
 # --- reading ----------------------------------------------------------------------------------------------------------

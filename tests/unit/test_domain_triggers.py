@@ -6,7 +6,7 @@ import pytest
 
 from ld_server.domain.errors import ShapeViolation
 from ld_server.domain.events import EVENTS, types_like
-from ld_server.domain.triggers import ACTION_TYPES, Action, read_trigger, written
+from ld_server.domain.triggers import ACTION_TYPES, ARGUMENTS, INTERNAL_HANDLERS, Action, read_trigger, written
 
 HOOK = {"type": "webhook", "config": {"url": "https://lmt.example/hooks"}}
 GOOD = {"name": "tell LMT", "eventTypes": ["rentAction.*"], "actions": [HOOK]}
@@ -24,6 +24,11 @@ SECRET = "whsec_" + "A" * 43 + "="
 
 def with_action(**action: Any) -> dict[str, Any]:
     return {**GOOD, "actions": [action]}
+
+
+def scanning(handler: str, **arguments: Any) -> dict[str, Any]:
+    """A trigger that calls a handler with these arguments."""
+    return with_action(type="invoke_internal", config={"handler": handler, "arguments": arguments})
 
 
 def scheduled(**schedule: Any) -> dict[str, Any]:
@@ -74,6 +79,16 @@ REFUSED: list[tuple[Any, str, str]] = [
     (with_action(type="route", url="http://a.b", queue="q"), "/actions/0/url", "amqp://"),
     (with_action(type="route", url="redis://a.b"), "/actions/0", "needs queue"),
     (with_action(type="invoke_internal", handler="lgo"), "/actions/0/handler", "did you mean log?"),
+    (with_action(type="invoke_internal", handler="log", arguments={"x": 1}), "/actions/0/arguments/x", "is not known"),
+    (scanning("planning.shortfall_scan", horizn="P9D"), "/actions/0/config/arguments/horizn", "did you mean horizon?"),
+    (scanning("planning.shortfall_scan", horizon="a while"), "/actions/0/config/arguments/horizon", "a duration such as"),
+    (scanning("planning.shortfall_scan", createBuildRequests="yes"), "/actions/0/config/arguments/createBuildRequests", "true or false"),
+    (scanning("notifications.starts_soon_scan", within="soon"), "/actions/0/config/arguments/within", "a duration such as PT2H"),
+    (scanning("notifications.starts_soon_scan", within=["P1D", 2]), "/actions/0/config/arguments/within/1", "a duration such as"),
+    (scanning("notifications.ends_soon_scan", within="PT0S"), "/actions/0/config/arguments/within", "a duration such as"),
+    (scanning("notifications.ends_soon_scan", within="P367D"), "/actions/0/config/arguments/within", "at most 366 days"),
+    (scanning("notifications.ends_soon_scan", within=["P1D"] * 11), "/actions/0/config/arguments/within", "at most 10 entries"),
+    (scanning("maintenance.overdue_scan", within="P1D"), "/actions/0/config/arguments/within", "is not known"),
     (with_action(type="filter", filter={"x": 1}), "/actions/0/filter/x", "an envelope has no"),
     (with_action(type="rate_limit", limit=0, per="minute"), "/actions/0/limit", "whole number from 1"),
     (with_action(type="rate_limit", limit=True, per="minute"), "/actions/0/limit", "whole number from 1"),
@@ -120,6 +135,16 @@ def test_actions_are_understood_in_both_spellings_and_given_back_in_one(given: d
 
 def test_every_type_of_action_is_tried_here() -> None:
     assert {given["type"] for given, _ in ACTIONS} == set(ACTION_TYPES)
+
+
+def test_every_handler_says_what_it_takes() -> None:
+    assert set(ARGUMENTS) == set(INTERNAL_HANDLERS)
+
+
+@pytest.mark.parametrize(("within", "understood"), [("P1D", ("P1D",)), (["P1D", "PT2H"], ("P1D", "PT2H"))])
+def test_lead_times_are_one_or_several(within: Any, understood: tuple[str, ...]) -> None:
+    trigger = read_trigger(scanning("notifications.starts_soon_scan", within=within))
+    assert trigger.actions[0].config["arguments"] == {"within": understood}
 
 
 @pytest.mark.parametrize("body", [GOOD, {**GOOD, "filter": {"data.x": {"gt": 1, "lt": 9}}, "description": "d", "metadata": {"a": [1]}}])

@@ -155,12 +155,13 @@ def test_what_stands_behind_a_handler_begins_when_that_has_worked(
         if failing["on"]:
             raise ValueError("not today")
 
-    monkeypatch.setitem(HANDLERS, "log", handler)  # type: ignore[arg-type]
-    office.trigger({"type": "invoke_internal", "handler": "log", "arguments": {"horizon": "P1D"}}, office.webhook(receiver.url))
+    name = "planning.shortfall_scan"
+    monkeypatch.setitem(HANDLERS, name, handler)  # type: ignore[arg-type]
+    office.trigger({"type": "invoke_internal", "handler": name, "arguments": {"horizon": "P1D"}}, office.webhook(receiver.url))
     event = office.event()
     office.run()
     assert (called, receiver.got) == ([(event, {"horizon": "P1D"})], [])
-    assert office.one().last_error == "log failed: ValueError."
+    assert office.one().last_error == "planning.shortfall_scan failed: ValueError."
     failing["on"] = False
     office.clock.forward(minutes=1)
     office.run()

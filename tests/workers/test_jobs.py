@@ -10,11 +10,14 @@ import pytest
 
 from ld_server.bootstrap import build
 from ld_server.domain.commands import ChangeReservation
-from ld_server.domain.triggers import JOB_TYPES
+from ld_server.domain.triggers import JOB_TYPES, read_trigger
+from ld_server.services import triggers
+from ld_server.services.deliveries import occasion_of_worker
 from ld_server.services.parts import Parts
 from ld_server.settings import Settings
 from tests.contract.fleet import MORNING, NEXT_DAY, Fleet, document_of
 from tests.contract.test_services_races import at_once
+from workers.actions.internal import HANDLERS
 from workers.app import TASKS
 from workers.clock import TIMES
 from workers.jobs import JOBS
@@ -56,6 +59,31 @@ def test_coming_reservations_are_told_of_once_for_each_lead_time(job: str, parts
     assert run(parts, {"within": "PT2H"}, moment - HOUR) == {"told": 1}
     assert run(parts, {"within": "PT2H"}, moment) == {"told": 0}
     assert told(fleet, event) == [(event, near)] * 2
+
+
+@pytest.mark.parametrize("job", SOON)
+def test_a_trigger_has_several_lead_times_and_tells_once_for_each(job: str, parts: Parts, fleet: Fleet) -> None:
+    event, moment = SOON[job]
+    identifier = fleet.booked(fleet.stocked("T-1"))
+    arguments = {"within": ["PT2H", "P1D", "PT24H"]}
+    scan = {"name": "Soon", "source": "schedule", "schedule": {"type": "cron", "expr": "0 * * * *"}, "jobType": job}
+    action = {"type": "invoke_internal", "handler": job, "arguments": arguments}
+    at = moment - 30 * HOUR
+    with parts.ledger.write() as uow:
+        triggers.create(uow, read_trigger({**scan, "actions": [action]}), occasion_of_worker(parts, at), parts.sealing)
+    told_by: list[timedelta] = []
+    while (at := at + HOUR) <= moment:
+        before = len(told(fleet, event))
+        TASKS["run_schedules"](replace(parts, now=lambda: at))
+        told_by += [moment - at] * (len(told(fleet, event)) - before)
+    assert told_by == [24 * HOUR, 2 * HOUR]
+    assert told(fleet, event) == [(event, identifier)] * 2
+
+
+def test_an_event_sets_a_scan_going(parts: Parts, fleet: Fleet) -> None:
+    identifier = fleet.booked(fleet.stocked("T-1"))
+    HANDLERS["notifications.starts_soon_scan"](replace(parts, now=lambda: START - HOUR), {"id": "evt_1"}, {"within": "PT2H"})
+    assert told(fleet, "rentAction.starts.soon") == [("rentAction.starts.soon", identifier)]
 
 
 def test_a_reservation_that_is_put_off_is_told_of_again_with_its_new_time(parts: Parts, fleet: Fleet) -> None:

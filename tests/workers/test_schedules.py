@@ -133,12 +133,24 @@ def test_a_schedule_without_a_job_does_its_actions(parts: Parts) -> None:
 
 
 def test_the_arguments_of_the_job_come_from_its_own_action(parts: Parts) -> None:
-    action = {"type": "invoke_internal", "handler": "planning.shortfall_scan", "arguments": {"horizon": "a while"}}
-    trigger = made(parts, jobType="planning.shortfall_scan", actions=[action])
-    work(parts, DUE)
-    (run,) = runs(parts, trigger)
-    assert (run.status, events(parts)) == ("failed", [])
-    assert "duration" in str(run.error)
+    job = "planning.shortfall_scan"
+    arguments, given = {"horizon": "P9D", "createBuildRequests": True}, []
+    made(parts, jobType=job, actions=[{"type": "invoke_internal", "handler": job, "arguments": arguments}])
+    at = replace(parts, now=lambda: DUE)
+    schedules.plan_due(at)
+    assert schedules.run_open(at, {job: lambda _parts, config, _now: given.append(config) or {}}) == 1
+    assert given == [arguments]
+
+
+def test_a_job_that_fails_is_recorded_with_its_reason_and_nothing_is_told(parts: Parts) -> None:
+    def job(*_arguments: Any) -> dict[str, Any]:
+        raise ValueError("Not today.")
+
+    trigger, at = made(parts), replace(parts, now=lambda: DUE)
+    schedules.plan_due(at)
+    schedules.run_open(at, {"maintenance.overdue_scan": job})
+    assert [(one.status, one.error) for one in runs(parts, trigger)] == [("failed", "Not today.")]
+    assert events(parts) == []
 
 
 def test_a_job_that_takes_longer_than_the_lease_is_not_begun_a_second_time(parts: Parts) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from ld_server.services.messages import envelope_of
 from ld_server.services.parts import Parts
 from workers.actions.job import Job, Means, Outcome
-from workers.jobs import build_request_submit, shortfall_scan
+from workers.jobs import Run, build_request_submit, overdue_scan, shortfall_scan, soon_scan
 
 log = logging.getLogger(__name__)
 
@@ -28,15 +28,18 @@ def scan_for_shortfalls(parts: Parts, envelope: Mapping[str, Any], arguments: Ma
     shortfall_scan.run(parts, {**arguments, "eventId": envelope["id"]}, parts.now())
 
 
-def submit_build_requests(parts: Parts, _envelope: Mapping[str, Any], arguments: Mapping[str, Any]) -> None:
-    """Hands on what has been asked for by now, the event's build request among it."""
-    build_request_submit.run(parts, arguments, parts.now())
+def _doing(job: Run) -> Handler:
+    """Does a job now, whatever the event is."""
+    return lambda parts, _envelope, arguments: job(parts, arguments, parts.now())
 
 
 HANDLERS: Mapping[str, Handler] = {
     "log": write_into_log,
     "planning.shortfall_scan": scan_for_shortfalls,
-    "planning.build_request_submit": submit_build_requests,
+    "planning.build_request_submit": _doing(build_request_submit.run),
+    "notifications.starts_soon_scan": _doing(soon_scan.starts_soon),
+    "notifications.ends_soon_scan": _doing(soon_scan.ends_soon),
+    "maintenance.overdue_scan": _doing(overdue_scan.run),
 }
 """Name → what is called. A test compares it with the names that triggers may use."""
 

@@ -1,6 +1,6 @@
 """`notifications.starts_soon_scan` and `notifications.ends_soon_scan`: tell of reservations that are about to start or to end."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,12 +17,24 @@ Run = Callable[[Parts, Mapping[str, Any], datetime], dict[str, Any]]
 
 def _scan(reminder: Reminder) -> Run:
     def run(parts: Parts, config: Mapping[str, Any], now: datetime) -> dict[str, Any]:
-        """One scan. `config`: `within`, an ISO 8601 duration. Raises ValueError for anything else."""
-        within = timedelta(seconds=seconds(config.get("within", LEAD_TIME)))
-        with parts.ledger.write() as uow:
-            return {"told": reminders.remind(uow, reminder, within, occasion_of_worker(parts, now))}
+        """
+        One scan. `config`: `within`, the lead times as ISO 8601 durations. Each reservation is told of once for each of them.
+
+        Raises ValueError for what is no duration.
+        """
+        return {"told": sum(_told(parts, reminder, within, now) for within in _lead_times(config.get("within", LEAD_TIME)))}
 
     return run
+
+
+def _lead_times(said: str | Sequence[str]) -> list[timedelta]:
+    """The longest first, as they come."""
+    return sorted({timedelta(seconds=seconds(one)) for one in ([said] if isinstance(said, str) else said)}, reverse=True)
+
+
+def _told(parts: Parts, reminder: Reminder, within: timedelta, now: datetime) -> int:
+    with parts.ledger.write() as uow:
+        return reminders.remind(uow, reminder, within, occasion_of_worker(parts, now))
 
 
 starts_soon: Run = _scan(reminders.STARTS_SOON)
