@@ -38,14 +38,17 @@ def an_event(**changes: Any) -> dict[str, Any]:
 def quads(event: dict[str, Any]) -> list[ox.Quad]:
     """The graph of an envelope as /v1/events tells it; the contexts, which are never fetched, stand in it."""
     context = [CONTEXTS.events, *CONTEXTS.event_reference[1:]]
-    return list(ox.parse(orjson.dumps({"@context": context, **event}), ox.RdfFormat.JSON_LD))
+    data = {**event["data"], "@context": CONTEXTS.inline} if isinstance(event["data"], dict) else event["data"]
+    return list(ox.parse(orjson.dumps({"@context": context, **event, "data": data}), ox.RdfFormat.JSON_LD))
+
+
+EVENT_SHAPES = rdflib.Graph().parse(SHAPES / "events" / "event.ttl")
 
 
 def conforms(event: dict[str, Any]) -> bool:
-    shapes = rdflib.Graph().parse(SHAPES / "events" / "event.ttl")
     default = [ox.Triple(one.subject, one.predicate, one.object) for one in quads(event) if one.graph_name == ox.DefaultGraph()]
     graph = rdflib.Graph().parse(data=ox.serialize(default, format=ox.RdfFormat.TURTLE), format="turtle")
-    return bool(pyshacl.validate(graph, shacl_graph=shapes)[0])
+    return bool(pyshacl.validate(graph, shacl_graph=EVENT_SHAPES)[0])
 
 
 def test_an_event_is_a_graph_under_its_own_address() -> None:
