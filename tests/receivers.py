@@ -1,5 +1,6 @@
 """Receivers of webhooks: real HTTP servers on loopback that write down what they get and answer as they are told."""
 
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -77,8 +78,8 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def receiving(answer: Callable[[Got], Reply] = lambda _got: Reply()) -> Iterator[Receiver]:
-    """A receiver on a free port, until the block ends."""
+def receiving(answer: Callable[[Got], Reply] = lambda _got: Reply(), tls: ssl.SSLContext | None = None) -> Iterator[Receiver]:
+    """A receiver on a free port, until the block ends. It speaks TLS where it is told as whom."""
     over = threading.Event()
 
     class Handler(BaseHTTPRequestHandler):
@@ -115,6 +116,8 @@ def receiving(answer: Callable[[Got], Reply] = lambda _got: Reply()) -> Iterator
             """Nobody reads it."""
 
     server = _Server(("127.0.0.1", 0), Handler)
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     receiver = Receiver(server.server_address[1], answer)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()

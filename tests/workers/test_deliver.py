@@ -1,6 +1,7 @@
 """Deliveries: what is sent, when it is sent again, in which order, and when not any more."""
 
 import threading
+import tracemalloc
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -12,6 +13,7 @@ from standardwebhooks import Webhook
 
 from ld_server.services import deliveries, webhooks
 from relational.outbox import Selection
+from tests.certificates import Authority
 from tests.receivers import Receiver, Reply, receiving
 from tests.workers.posts import SECRET, PostOffice, open_office
 from workers.actions.job import Outcome
@@ -417,6 +419,46 @@ def test_a_receiver_that_trickles_is_given_up_in_time(sqlite_url: str, tmp_path:
         office.event()
         office.run()
     assert "longer than 0.5 s" in str(office.one().last_error)
+    office.parts.close()
+
+
+HOST = "hooks.partner.example"
+
+
+@pytest.mark.parametrize(
+    ("is_known", "host", "lasts", "is_accepted"),
+    [(True, HOST, 1, True), (False, HOST, 1, False), (True, "other.partner.example", 1, False), (True, HOST, -1, False)],
+    ids=["good", "of nobody we know", "of another host", "expired"],
+)
+def test_what_is_sent_by_tls_is_sent_to_whom_it_is_for(
+    sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_known: bool, host: str, lasts: int, is_accepted: bool
+) -> None:
+    authority, stranger = Authority(tmp_path), Authority(tmp_path / "..")
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
+    signer = authority if is_known else stranger
+    office = open_office(sqlite_url, tmp_path, lambda _host, _port: ["127.0.0.1"])
+    with receiving(tls=signer.context(host, timedelta(days=lasts))) as receiver:
+        office.trigger(office.webhook(f"https://{HOST}:{receiver.port}/in"))
+        event = office.event()
+        office.run()
+        assert receiver.ids == ([event] if is_accepted else [])
+    assert office.one().last_error == (None if is_accepted else "The receiver's certificate or its TLS is not accepted.")
+    office.parts.close()
+
+
+def test_an_answer_without_end_is_read_no_further_than_it_is_kept(sqlite_url: str, tmp_path: Path) -> None:
+    office = open_office(sqlite_url, tmp_path)
+    reply = Reply(body=b"x" * 64 * 1024 * 1024)
+    with receiving(lambda _got: reply) as receiver:
+        office.trigger(office.webhook(receiver.url))
+        office.event()
+        tracemalloc.start()
+        office.run()
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    (attempt,) = office.attempts(office.one().identifier)
+    assert (office.one().status, len(attempt.response_head or "")) == ("delivered", 1024)
+    assert most < 16 * 1024 * 1024
     office.parts.close()
 
 

@@ -1,10 +1,6 @@
 """What must hold when much happens at once: receivers that hang, and workers that are killed."""
 
-import os
 import random
-import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -15,12 +11,14 @@ from pathlib import Path
 import pytest
 
 from tests.receivers import Reply, receiving
+from tests.workers.mortal import begun
 from tests.workers.posts import PostOffice, open_office
 from workers.relay import Relay
 
-ROOT = Path(__file__).resolve().parents[2]
+EVENTS = 1000
+"""That happen while workers are killed; none of them is lost."""
 
-LIMIT = 120.0
+LIMIT = 240.0
 """Seconds after which something is stuck. It says nothing about how fast anything is."""
 
 
@@ -78,43 +76,16 @@ def test_every_receiver_gets_its_turn_however_much_another_has_before_it(office:
         assert len(quiet.got) == 1
 
 
-WORKER = """
-import sys, threading
-from pathlib import Path
-from ld_server.bootstrap import build
-from ld_server.settings import Settings
-from workers.deliver import Deliverer
-from workers.relay import Relay
-
-url, directory, name = sys.argv[1:]
-parts = build(Settings(
-    data_dir=Path(directory), database_url=url, sparql_url="memory:", webhook_allow="127.0.0.1",
-    delivery_interval=0.02, delivery_lease=5.0, relay_lease=1.0, webhook_timeout=4.0,
-))
-deliverer = Deliverer(parts, name)
-relay = Relay(parts, name, deliverer.nudge)
-deliverer.start()
-relay.start()
-print("at work", flush=True)
-threading.Event().wait()
-"""
-
-
 @contextmanager
 def workers_that_die(database_url: str, directory: Path, lives: Sequence[float]) -> Iterator[None]:
     """A worker process that is killed after each of these seconds, and followed by another; the last one lives until the block ends."""
     over = threading.Event()
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
 
     def run() -> None:
         for number, life in enumerate([*lives, LIMIT]):
-            arguments = [sys.executable, "-c", WORKER, database_url, str(directory), f"worker-{number}"]
-            with subprocess.Popen(arguments, env=environment, stdout=subprocess.PIPE) as process:
-                assert process.stdout is not None
-                process.stdout.readline()
+            with begun(database_url, directory, f"worker-{number}") as worker:
                 over.wait(life)
-                os.kill(process.pid, signal.SIGKILL)
-                process.wait()
+                worker.kill()
             if over.is_set():
                 return
 
@@ -132,18 +103,19 @@ def test_workers_are_killed_at_any_moment_and_every_event_arrives_in_order(datab
     office = open_office(database_url, tmp_path)
     with receiving() as receiver:
         office.trigger(office.webhook(receiver.url))
-        lives = [chance.uniform(0.05, 0.6) for _ in range(6)]
+        lives = [chance.uniform(0.05, 0.6) for _ in range(8)]
         with workers_that_die(database_url, tmp_path, lives):
             events = {}
-            for number in range(300):
-                events.setdefault(f"ra_{number % 60}", []).append(office.event(f"ra_{number % 60}"))
-                time.sleep(0.005)
+            for number in range(EVENTS):
+                subject = f"ra_{number % 60}"
+                events.setdefault(subject, []).append(office.event(subject))
+                time.sleep(0.006)
             wanted = {event for several in events.values() for event in several}
             assert receiver.wait_until(lambda: wanted <= set(receiver.ids), LIMIT), f"{len(wanted - set(receiver.ids))} are missing"
             deadline = time.monotonic() + LIMIT
             while set(office.statuses()) != {"delivered"} and time.monotonic() < deadline:
                 time.sleep(0.05)
-        assert office.statuses() == ["delivered"] * 300
+        assert office.statuses() == ["delivered"] * EVENTS
         for several in events.values():
             firsts = list(dict.fromkeys(one for one in receiver.ids if one in several))
             assert firsts == several

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import ssl
 from typing import Any
 
 import aiohttp
@@ -44,9 +45,18 @@ def _found(host: str, address: str, port: int) -> ResolveResult:
 
 
 def open_session(allowed: Allowed, resolve: Resolve, patience: float) -> aiohttp.ClientSession:
-    """Connections to webhooks. Must be called where an event loop runs. Proxies, cookies and compressed answers are not for us."""
+    """
+    Connections to webhooks. Must be called where an event loop runs. Proxies, cookies and compressed answers are not for us.
+
+    Certificates are verified against the authorities of the machine, or those in the file that SSL_CERT_FILE names.
+    """
     connector = aiohttp.TCPConnector(
-        limit=0, use_dns_cache=False, resolver=JudgedResolver(allowed, resolve), keepalive_timeout=5, happy_eyeballs_delay=None
+        limit=0,
+        ssl=ssl.create_default_context(),
+        use_dns_cache=False,
+        resolver=JudgedResolver(allowed, resolve),
+        keepalive_timeout=5,
+        happy_eyeballs_delay=None,
     )
     return aiohttp.ClientSession(
         connector=connector,
