@@ -67,6 +67,8 @@ class Draft:
         self.pointers: dict[str, str] = pointers if pointers is not None else {}
         self.origins: dict[Node, Node] = {}
         """Node → the node that stood in its place when the graph came, for every node that was renamed."""
+        self.elsewhere: dict[str, str] = {}
+        """Property of the root → JSON pointer of the value in which it was said, where that is not the root itself."""
         self._statements: dict[Node, dict[Triple, None]] = {}
         self._pointed_at: Counter[Term] | None = None
         self.add(*triples)
@@ -145,19 +147,21 @@ class Adopted:
     A graph in our spelling. `root` is the IRI of the resource, for a new one a placeholder.
     `pointers`: IRI of the root and of each part → JSON pointer of the place where it stands in our document.
     `origins`: a node that has another name here than it came with → the node that it was.
+    `elsewhere`: property of the root → JSON pointer of the value in which it was said, where that is not the root itself.
     """
 
     root: str
     triples: tuple[Triple, ...]
     pointers: Mapping[str, str]
     origins: Mapping[Node, Node] = field(default_factory=dict)
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
 
-    def pointer(self, node: str, contexts: Contexts) -> str:
-        """The JSON pointer of a node in our document; `_:…` is a blank node."""
-        if node in self.pointers:
-            return self.pointers[node]
+    def pointer(self, node: str, path: str, contexts: Contexts) -> str:
+        """The JSON pointer of a property of a node in our document, of the node itself where `path` is ""; `_:…` is a blank node."""
         draft = Draft(self.triples, NamedNode(self.root), dict(self.pointers))
-        return _place(draft, BlankNode(node[2:]) if node.startswith("_:") else NamedNode(node), contexts)
+        draft.elsewhere.update(self.elsewhere)
+        found = BlankNode(node[2:]) if node.startswith("_:") else NamedNode(node)
+        return _place_of_key(draft, found, path, contexts) if path else _place(draft, found, contexts)
 
 
 @dataclass(frozen=True)
@@ -217,7 +221,7 @@ def adopt_portion(portion: Portion, frame: Frame, naming: Naming, contexts: Cont
     draft.pointers[_iri(draft.root)] = ""
     frame.arrange(draft)
     _refuse_unknown_terms(draft, frame, contexts)
-    return Adopted(_iri(draft.root), tuple(draft), draft.pointers, draft.origins)
+    return Adopted(_iri(draft.root), tuple(draft), draft.pointers, draft.origins, draft.elsewhere)
 
 
 # --- one spelling -----------------------------------------------------------------------------------------------------
@@ -457,7 +461,7 @@ def _refuse_unknown_property(triple: Triple, own: frozenset[str], draft: Draft, 
         return
     key = contexts.key(iri).removeprefix(vocab.RSV)
     candidates = [contexts.key(one) for one in own | vocab.GENERAL_PROPERTIES]
-    place = _place(draft, triple.subject, contexts)
+    place = f"{_place(draft, triple.subject, contexts)}{_aside(draft, triple.subject, iri)}"
     raise UnknownTerm(
         f"{key} is not a known property of {_whose(triple.subject, draft, frame)}.{_suggestion(key, candidates)}",
         pointer=f"{place}/{key}",
@@ -515,7 +519,16 @@ def _place(draft: Draft, node: Term, contexts: Contexts) -> str:
 def _step(draft: Draft, subject: Term, predicate: str, value: Term, contexts: Contexts) -> str:
     key, values = contexts.key(predicate), draft.values(subject, predicate)
     position = f"/{values.index(value)}" if len(values) > 1 or contexts.is_always_array(key) else ""
-    return f"/{token(key)}{position}"
+    return f"{_aside(draft, subject, predicate)}/{token(key)}{position}"
+
+
+def _place_of_key(draft: Draft, node: Term, predicate: str, contexts: Contexts) -> str:
+    return f"{_place(draft, node, contexts)}{_aside(draft, node, predicate)}/{token(contexts.key(predicate))}"
+
+
+def _aside(draft: Draft, subject: Term, predicate: str) -> str:
+    """The way from a node to the value in which a property of it was said, where that is not the node itself."""
+    return draft.elsewhere.get(predicate, "") if subject == draft.root else ""
 
 
 def _iri(term: Term) -> str:

@@ -107,13 +107,20 @@ class Whereabouts:
             return self._followed(value.node, rest) if value.node and rest else self._stands(value, values)
         if rest and values[0].node:
             return self._followed(values[0].node, rest)
+        if rest and _is_json(values[0]):
+            return self._stands(values[0], values) + self._within(values[0].expanded["@value"]).of(0, _pointer(rest))
         return self._stands(values[0], values) if len(values) == 1 and _is_value_object(values[0]) else values[0].key
+
+    def _within(self, value: Any) -> "Whereabouts":
+        """The places of JSON-LD that is itself a value."""
+        document = {"@context": self._contexts.inline, **value} if isinstance(value, dict) else value
+        return Whereabouts(document, self._base_iri, self._frame, self._contexts)
 
     def _without(self, node: Node, keys: list[str]) -> str:
         """Where there is no such key: the part may not have been written as one, and what is missing would stand beside the rest."""
         if self._iris(keys[0]) & self._frame.parts.keys() and len(keys) > 2:
             return self._followed(node, keys[2:])
-        return "".join((self._home(node), *(f"/{tracing.token(key)}" for key in keys)))
+        return self._home(node) + _pointer(keys)
 
     def _home(self, node: Node) -> str:
         """The object in which most is said of a node."""
@@ -197,6 +204,14 @@ def _named(expanded: Json) -> Node:
         return NamedNode(name)
     except ValueError:  # what is no IRI names nothing; the reader of graphs passes over it too
         return BlankNode()
+
+
+def _is_json(value: _Value) -> bool:
+    return _is_value_object(value) and value.expanded.get("@type") == "@json"
+
+
+def _pointer(keys: Iterable[str]) -> str:
+    return "".join(f"/{tracing.token(key)}" for key in keys)
 
 
 def _is_value_object(value: _Value) -> bool:

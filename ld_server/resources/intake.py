@@ -14,7 +14,6 @@ from ld_server.rdf.codecs import Limits
 from ld_server.rdf.contexts import Contexts
 from ld_server.rdf.formats import Format
 from ld_server.rdf.naming import Naming
-from ld_server.rdf.tracing import token
 from ld_server.rdf.validation import Validator
 from ld_server.rdf.whereabouts import Whereabouts
 from ld_server.resources.kind import Document, Kind
@@ -84,8 +83,7 @@ def _arrived(portion: Portion, kind: Kind, naming: Naming, contexts: Contexts, v
 
 def _check(adopted: Adopted, kind: Kind, contexts: Contexts, validator: Validator) -> None:
     def pointer(focus: str, path: str, value: object) -> str:
-        place = adopted.pointer(focus, contexts)
-        return f"{place}/{token(contexts.key(path))}" if path else place
+        return adopted.pointer(focus, path, contexts)
 
     validator.check(adopted.triples, adopted.root, kind.frame.shape, pointer)
 

@@ -7,14 +7,14 @@ An entry is never changed. Whoever was wrong writes another one, which says what
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
-from pyoxigraph import Literal, NamedNode, Triple
+from pyoxigraph import BlankNode, Literal, NamedNode, Triple
 
 from ld_server.domain.commands import CreateMaintenanceLog
 from ld_server.domain.scopes import Scope
 from ld_server.rdf import vocab
-from ld_server.rdf.adoption import Draft, Frame, Reference
+from ld_server.rdf.adoption import Draft, Frame, Reference, Term
 from ld_server.resources.kind import Document, Filter, Kind, Sort, findable, identifier_of, instant, stamps, text_search
 from ld_server.resources.parts import part, refuse
 
@@ -48,26 +48,110 @@ def arrange(draft: Draft, asset: str = "", merge: Merge = _nothing) -> None:
     """
     Merges what is said in `schemaOrg`, puts the unit there whose log it is (`asset` is its IRI), and gives the class of the kind.
 
-    Raises ShapeViolation for another unit, or a class that another kind has.
+    Raises ShapeViolation for another unit, a class that another kind has, or an action that says otherwise than the entry.
     """
-    _merge(draft, merge)
+    _merge(draft, asset, merge)
     if asset:
         _arrange_object(draft, asset)
     _arrange_agent(draft)
     _arrange_class(draft)
 
 
-def _merge(draft: Draft, merge: Merge) -> None:
+def _merge(draft: Draft, asset: str, merge: Merge) -> None:
     for literal in [one for one in draft.remove(draft.root, vocab.SCHEMA_ORG) if isinstance(one, Literal)]:
         text, statements = merge(literal.value)
         draft.say(draft.root, vocab.SCHEMA_ORG, Literal(text, datatype=literal.datatype))
         if statements:
-            said = Draft(statements, statements[0].subject)
-            for property_ in (vocab.OBJECT, *FRAME.managed):
-                said.remove(said.root, property_)
-            said.keep(said.reachable())
-            said.rename({said.root: draft.root})
-            draft.add(*said)
+            _merge_action(draft, Draft(statements, statements[0].subject), asset)
+
+
+def _merge_action(draft: Draft, said: Draft, asset: str) -> None:
+    _refuse_contradictions(draft, said, asset)
+    for property_ in (vocab.OBJECT, *FRAME.managed):
+        said.remove(said.root, property_)
+    said.keep(said.reachable())
+    said.rename({said.root: draft.root})
+    if said.values(said.root, vocab.AGENT):
+        draft.remove(draft.root, vocab.AGENT)
+        draft.keep(draft.reachable())
+    told = {one.predicate.value for one in draft.of(draft.root)}
+    draft.elsewhere |= dict.fromkeys({one.predicate.value for one in said.of(said.root)} - told, IN_SCHEMA_ORG)
+    draft.add(*said)
+
+
+IN_SCHEMA_ORG = "/schemaOrg"
+
+
+# --- an action may say more than the entry, and nothing else ----------------------------------------------------------
+
+
+def _refuse_contradictions(draft: Draft, said: Draft, asset: str) -> None:
+    """Raises ShapeViolation for the first thing that the action says otherwise than the entry."""
+    _refuse_another_class(draft, said)
+    for value in said.values(said.root, vocab.OBJECT):
+        if not _may_be(_identity(said, value), asset):
+            _contradicts(vocab.OBJECT, "the object of schemaOrg must be the unit in whose log this is written")
+    for value in said.values(said.root, vocab.ACTION_STATUS):
+        if _last_part(_text_of(value)) != action_status(*_done(draft)):
+            _contradicts(vocab.ACTION_STATUS, f"the entry has the actionStatus {action_status(*_done(draft))}; schemaOrg says otherwise")
+    for property_ in FRAME.properties:
+        own, other = draft.values(draft.root, property_), said.values(said.root, property_)
+        if property_ != vocab.OBJECT and own and {_identity(said, one) for one in other} - {_identity(draft, one) for one in own}:
+            _contradicts(property_, f"schemaOrg says another {_last_part(property_)} than the entry")
+
+
+def _refuse_another_class(draft: Draft, said: Draft) -> None:
+    """What schema.org or our own vocabulary calls otherwise than the kind of work does."""
+    wanted = _wanted_class(draft)
+    classes = {_text_of(one) for one in said.values(said.root, vocab.TYPE)}
+    fitting = {*FRAME.types, vocab.ACTION, wanted, *([vocab.REPAIR_ACTION_OF_SCHEMA] if wanted == vocab.REPAIR_ACTION else [])}
+    if wanted and any(one.startswith((vocab.SCHEMA, vocab.RSV)) for one in classes - fitting):
+        _contradicts(vocab.TYPE, f"work of this kind is a {_last_part(wanted)}; schemaOrg must not be of another class", "@type")
+
+
+def _contradicts(path: str, message: str, key: str = "") -> NoReturn:
+    refuse(f"{IN_SCHEMA_ORG}/{key or _last_part(path)}", path, None, message)
+
+
+def _identity(draft: Draft, value: Term) -> str | None:
+    """What tells a value from others: its text, its identifier, or its name; None for a node of which neither is said."""
+    said = [_text_of(one) for one in draft.values(value, vocab.IDENTIFIER)] if not isinstance(value, Literal) else []
+    return said[0] if said else None if isinstance(value, BlankNode) else _text_of(value)
+
+
+def _may_be(name: str | None, asset: str) -> bool:
+    """Whether a name is the identifier of the unit, as it stands or at an address of ours, or there is none."""
+    base, _, path = asset.partition("/v1/")
+    identifier = path.rpartition("/")[2]
+    return name is None or name == identifier or (name.startswith(f"{base}/") and name.rpartition("/")[2] == identifier)
+
+
+def _text_of(value: Term) -> str:
+    return value.value if isinstance(value, NamedNode | Literal) else str(value)
+
+
+def _last_part(iri: str) -> str:
+    return iri.rpartition("/")[2].rpartition("#")[2]
+
+
+def _done(draft: Draft) -> tuple[bool, str]:
+    """Whether the work was done, and what came of it."""
+    outcomes = [_text_of(one) for one in draft.values(draft.root, vocab.OUTCOME)]
+    return bool(draft.values(draft.root, vocab.PERFORMED_AT)), outcomes[0] if outcomes else ""
+
+
+def action_status(is_done: bool, outcome: str) -> str:
+    """What schema.org calls the state of work."""
+    if not is_done:
+        return "PotentialActionStatus"
+    return ACTION_STATUS.get(outcome, "CompletedActionStatus")
+
+
+ACTION_STATUS = {"fail": "FailedActionStatus"}
+"""Outcome → what schema.org calls it; whatever else was done is completed."""
+
+
+# --- the entry itself -------------------------------------------------------------------------------------------------
 
 
 def _arrange_object(draft: Draft, asset: str) -> None:
@@ -91,17 +175,22 @@ def _arrange_agent(draft: Draft) -> None:
             draft.say(agent, vocab.IDENTIFIER, one)
 
 
+def _wanted_class(draft: Draft) -> str:
+    """The class that follows from the kind of work; empty where that is none, which the shape tells."""
+    kinds = [_text_of(one).removeprefix(vocab.RSV) for one in draft.values(draft.root, vocab.KIND)]
+    return CLASSES.get(kinds[0], "") if len(kinds) == 1 else ""
+
+
 def _arrange_class(draft: Draft) -> None:
-    kinds = [one.value.removeprefix(vocab.RSV) for one in draft.values(draft.root, vocab.KIND) if isinstance(one, NamedNode)]
-    wanted = CLASSES.get(kinds[0]) if len(kinds) == 1 else None
-    if wanted is None:
+    wanted = _wanted_class(draft)
+    if not wanted:
         return
     said = {one.value for one in draft.values(draft.root, vocab.TYPE) if isinstance(one, NamedNode)} & set(FRAME.others)
     if vocab.REPAIR_ACTION_OF_SCHEMA in said:
         _spell_repair(draft)
         said = said - {vocab.REPAIR_ACTION_OF_SCHEMA} | {vocab.REPAIR_ACTION}
     if said - {wanted, vocab.ACTION}:
-        refuse("/@type", vocab.TYPE, None, f"work of the kind {kinds[0]} is a {wanted.rpartition('/')[2].rpartition('#')[2]}")
+        refuse("/@type", vocab.TYPE, None, f"work of this kind is a {_last_part(wanted)}")
     draft.say(draft.root, vocab.TYPE, NamedNode(wanted))
 
 

@@ -11,7 +11,7 @@ from ld_server.domain.status import AssetStatus
 from ld_server.rdf import vocab
 from ld_server.resources.asset import ASSET
 from ld_server.resources.kind import instant
-from ld_server.resources.maintenance_log import MAINTENANCE_LOG
+from ld_server.resources.maintenance_log import MAINTENANCE_LOG, action_status
 from ld_server.resources.rent_action import RENT_ACTION
 from ld_server.services import changes, recording, references, risk
 from ld_server.services.occasion import Occasion
@@ -32,9 +32,6 @@ BECOMES: Mapping[str, AssetStatus] = {
     "retire": AssetStatus.RETIRED,
 }
 """Next action → the state of the unit afterwards."""
-
-ACTION_STATUS = {"fail": "FailedActionStatus"}
-"""Outcome → what schema.org calls it; whatever else was done is completed."""
 
 
 def record(uow: UnitOfWork, command: CreateMaintenanceLog, occasion: Occasion) -> Head:
@@ -126,16 +123,10 @@ def _completed(document: Document, asset: Document, corrected: Document | None, 
         "object": references.echo(asset, ASSET),
         "performedBy": performed_by,
         "agent": agent or {"@id": f"{document['@id']}#agent", "@type": "Person", "identifier": performed_by},
-        "actionStatus": _action_status(document),
+        "actionStatus": action_status("performedAt" in document, document.get("outcome", "")),
         "createdBy": occasion.principal,
     }
     return {**document, **own, **({"corrects": references.echo(corrected, MAINTENANCE_LOG)} if corrected else {})}
-
-
-def _action_status(document: Document) -> str:
-    if "performedAt" not in document:
-        return "PotentialActionStatus"
-    return ACTION_STATUS.get(document.get("outcome", ""), "CompletedActionStatus")
 
 
 def _endangered(uow: UnitOfWork, asset: str, occasion: Occasion) -> list[dict[str, Any]]:

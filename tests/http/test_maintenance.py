@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import orjson
 import pytest
 from falcon import testing
 
@@ -200,6 +201,110 @@ def test_an_action_of_schema_org_is_merged_into_the_entry(workshop: Workshop, co
     assert (found["agent"]["name"], found["performedBy"]) == ("Lens Doctor", "lens-doctor")
     assert found["instrument"]["name"] == "Torque wrench" and found["startTime"] == "2026-11-20T08:00:00Z"
     assert found["object"]["identifier"] == "asset_1"
+
+
+CONTRADICTIONS = {
+    "another class": ({"schemaOrg": {"@type": "CheckAction"}}, "/schemaOrg/@type", "RepairAction"),
+    "no action at all": ({"schemaOrg": {"@type": "Product"}}, "/schemaOrg/@type", "RepairAction"),
+    "another unit": ({"schemaOrg": {"object": "asset_2"}}, "/schemaOrg/object", "the unit in whose log"),
+    "another unit by its address": ({"schemaOrg": {"object": {"@id": f"{BASE}{ASSETS}/asset_2"}}}, "/schemaOrg/object", "the unit"),
+    "another unit by what is said of it": ({"schemaOrg": {"object": {"identifier": "asset_2"}}}, "/schemaOrg/object", "the unit"),
+    "another state": ({"schemaOrg": {"actionStatus": "FailedActionStatus"}}, "/schemaOrg/actionStatus", "CompletedActionStatus"),
+    "another start": (
+        {"startTime": "2026-11-20T07:00:00Z", "schemaOrg": {"startTime": "2026-11-20T08:00:00Z"}},
+        "/schemaOrg/startTime",
+        "another startTime",
+    ),
+    "another agent": ({"agent": "mika", "schemaOrg": {"agent": {"identifier": "noor"}}}, "/schemaOrg/agent", "another agent"),
+    "another summary": ({"schemaOrg": {"summary": "Did nothing"}}, "/schemaOrg/summary", "another summary"),
+}
+
+
+@pytest.mark.parametrize("case", CONTRADICTIONS)
+def test_an_action_of_schema_org_says_nothing_else_than_the_entry(workshop: Workshop, case: str) -> None:
+    changes, pointer, told = CONTRADICTIONS[case]
+    workshop.site.asset("itemType_1", serialNumber="2")
+    before = workshop.site.written()
+    found = problem(workshop.log({**DONE, **changes}), "shape-violation", 422)
+    assert [one["pointer"] for one in found["violations"]] == [pointer]
+    assert told in found["detail"]
+    assert workshop.site.written() == before
+
+
+AGREEING = {
+    "the unit by its identifier": {"object": "asset_1"},
+    "the unit by its address": {"object": {"@id": f"{BASE}{ASSETS}/asset_1"}},
+    "a unit of which nothing is said": {"object": {"@type": "Product", "name": "Timer"}},
+    "the same state": {"actionStatus": "CompletedActionStatus"},
+    "the same agent": {"agent": {"@type": "Person", "identifier": "mika", "name": "Mika"}},
+    "the same start": {"startTime": "2026-11-20T09:00:00+01:00"},
+}
+
+
+@pytest.mark.parametrize("case", AGREEING)
+def test_what_an_action_says_as_well_is_no_contradiction(workshop: Workshop, case: str) -> None:
+    found = workshop.logged(agent="mika", startTime="2026-11-20T08:00:00Z", schemaOrg=AGREEING[case])
+    assert found["schemaOrg"] == AGREEING[case]
+    assert (found["agent"]["identifier"], found["startTime"]) == ("mika", "2026-11-20T08:00:00Z")
+    assert found["object"]["identifier"] == "asset_1"
+    if "agent" in AGREEING[case]:
+        assert found["agent"]["name"] == "Mika"
+
+
+MISPLACED = {
+    "a time that is none": ({"schemaOrg": {"startTime": "yesterday"}}, "/schemaOrg/startTime"),
+    "in the words of another context": (
+        {"schemaOrg": {"@context": {"schema": "http://schema.org/"}, "schema:startTime": "soon"}},
+        "/schemaOrg/schema:startTime",
+    ),
+    "expanded": ({"schemaOrg": {"http://schema.org/endTime": [{"@value": "late"}]}}, "/schemaOrg/http:~1~1schema.org~1endTime/0/@value"),
+    "beside what is right": ({"startTime": "2026-11-20T08:00:00Z", "schemaOrg": {"endTime": "late"}}, "/schemaOrg/endTime"),
+    "in the entry itself": ({"startTime": "soon", "schemaOrg": {"endTime": "2026-11-20T08:00:00Z"}}, "/startTime"),
+}
+
+
+@pytest.mark.parametrize("case", MISPLACED)
+def test_a_pointer_leads_into_the_action_that_was_sent(workshop: Workshop, case: str) -> None:
+    changes, pointer = MISPLACED[case]
+    found = problem(workshop.log({**DONE, **changes}), "shape-violation", 422)
+    assert [one["pointer"] for one in found["violations"]] == [pointer]
+
+
+UNKNOWN = {
+    "of the action": ({"instrumnt": "x"}, "/schemaOrg/instrumnt"),
+    "of what it was done with": ({"instrument": {"@type": "Product", "nmae": "x"}}, "/schemaOrg/instrument/nmae"),
+    "of a class": ({"instrument": {"@type": "Prodduct"}}, "/schemaOrg/instrument/@type"),
+}
+
+
+@pytest.mark.parametrize("case", UNKNOWN)
+def test_a_typo_in_an_action_is_found(workshop: Workshop, case: str) -> None:
+    action, pointer = UNKNOWN[case]
+    assert problem(workshop.log(schemaOrg=action), "unknown-term", 422)["pointer"] == pointer
+
+
+@pytest.mark.parametrize("action", [[], "RepairAction", 3, {}, {"@graph": [{"name": "a"}, {"name": "b"}]}], ids=str)
+def test_what_is_no_action_cannot_be_merged(workshop: Workshop, action: Any) -> None:
+    found = problem(workshop.log(schemaOrg=action), "malformed-body", 400)
+    assert found["pointer"] == "/schemaOrg" and "schemaOrg" in found["detail"]
+
+
+def test_an_action_comes_and_goes_in_turtle_too(workshop: Workshop) -> None:
+    text = '{"@context":"https://schema.org","@type":"RepairAction","instrument":{"@type":"Product","name":"Torque wrench"}}'
+    body = (
+        "@prefix rsv: <https://w3id.org/ld-reservations#> . @prefix xsd: <http://www.w3.org/2001/XMLSchema#> ."
+        "@prefix rdf: <http://www.w3.org/1999/02/22-rdf-syntax-ns#> ."
+        '<> a rsv:MaintenanceLog ; rsv:kind rsv:repair ; rsv:summary "Tightened" ; rsv:performedAt "2026-11-20T09:00:00Z"^^xsd:dateTime ;'
+        f"rsv:schemaOrg {orjson.dumps(text).decode()}^^rdf:JSON ."
+    )
+    answer = workshop.log(body.encode(), Content_Type="text/turtle")
+    assert answer.status_code == 201, answer.text
+    assert workshop.site.get(f"{LOGS}/log_1").json["schemaOrg"] == orjson.loads(text)
+    written = workshop.site.get(f"{LOGS}/log_1", Accept="application/n-triples").text
+    assert "http://schema.org/instrument" in written and "Torque wrench" in written and "schemaOrg" in written
+    broken = body.replace("RepairAction", "CheckAction")
+    found = problem(workshop.log(broken.encode(), Content_Type="text/turtle"), "shape-violation", 422)
+    assert "RepairAction" in found["detail"]
 
 
 # --- what becomes of the unit -----------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from ld_server.http.finding import head_of
 from ld_server.http.paging import PAGE_PARAMETERS, collection_page, cut, page_of
 from ld_server.http.showing import asked, may_be_listed, show_page
 from ld_server.rdf import adoption, codecs
-from ld_server.rdf.formats import JSON, JSON_LD
+from ld_server.rdf.formats import JSON, JSON_LD, Format
 from ld_server.resources.asset import ASSET
 from ld_server.resources.maintenance_log import FRAME, MAINTENANCE_LOG, of_asset
 from ld_server.services import history
@@ -75,12 +75,17 @@ class AssetLog:
         value = orjson.loads(text)
         if not isinstance(value, dict):
             raise MalformedBody("schemaOrg must be one JSON-LD object.", pointer="/schemaOrg")
-        form = JSON_LD if "@context" in value else JSON
-        posted = codecs.read(text.encode(), form, self._parts.naming.collection("log") + "/", self._parts.contexts, limits_of(self._parts))
+        posted = self._read(text.encode(), JSON_LD if "@context" in value else JSON)
         portions = adoption.portions(posted, FRAME, self._parts.contexts)
         if len(portions) > 1:
             raise MalformedBody(f"schemaOrg describes {len(portions)} resources; one is wanted.", pointer="/schemaOrg")
         return orjson.dumps(self._as_it_came(value)).decode(), portions[0].triples
+
+    def _read(self, text: bytes, form: Format) -> Sequence[Any]:
+        try:
+            return codecs.read(text, form, self._parts.naming.collection("log") + "/", self._parts.contexts, limits_of(self._parts))
+        except MalformedBody as refusal:
+            raise MalformedBody(f"schemaOrg cannot be read. {refusal.detail}", pointer="/schemaOrg") from None
 
     def _as_it_came(self, value: dict[str, Any]) -> dict[str, Any]:
         """With the addresses of contexts in the places where the reader of the body has put their definitions."""
