@@ -4,6 +4,7 @@ import falcon
 
 from ld_server.domain.commands import CreateMany, Creation
 from ld_server.domain.errors import Refusal
+from ld_server.http import remarks
 from ld_server.http.body import format_of, read_body
 from ld_server.http.execution import execute, execute_many, wanted_by
 from ld_server.http.parameters import query_parameters
@@ -32,6 +33,7 @@ def create(req: falcon.Request, resp: falcon.Response, parts: Parts, kind: Kind)
             execute_many(req, resp, parts, creations_of(arrivals, kind), body)
     except Refusal as refusal:
         raise arrivals.in_their_words(refusal) from None
+    remarks.tell(resp, arrivals.remarks)
 
 
 def limits_of(parts: Parts) -> Limits:

@@ -51,6 +51,7 @@ ANSWER_HEADERS: Mapping[str, str] = {
     "Content-Location": "The address of the resource that the answer shows.",
     "Idempotency-Replayed": "`true` when this is the answer to an earlier request with the same Idempotency-Key.",
     "Preference-Applied": "The preference that was followed.",
+    "Warning": "What shapes say of the resource without refusing it: `299 ld-server`, and a JSON pointer with a message, for each.",
     "X-Projection-Backlog": "How many changes the answer does not know of yet.",
     "Access-Control-Allow-Origin": "`*`: pages from anywhere may load it.",
     "Access-Control-Expose-Headers": "The headers that such pages may read.",

@@ -222,7 +222,7 @@ def _created(route: Route) -> Operation:
     name = _schema_name(kind)
     content = _offered(RESOURCE_OFFERS, {"anyOf": [_ref(name), many_of(_ref(name))]})
     made = Answer(201, f"The new {kind.frame.name}, or a collection of many new ones.", content, ("Location", *WRITTEN))
-    rehearsed = Answer(200, "What would have been made: the request was to be validated only.", content, ("Preference-Applied",))
+    rehearsed = Answer(200, "What would have been made: the request was to be validated only.", content, ("Preference-Applied", "Warning"))
     return Operation(
         name=f"create{_name(kind)}",
         group=kind.frame.name,
@@ -235,7 +235,7 @@ def _created(route: Route) -> Operation:
     )
 
 
-WRITTEN = ("Content-Location", "ETag", "Idempotency-Replayed", "Preference-Applied")
+WRITTEN = ("Content-Location", "ETag", "Idempotency-Replayed", "Preference-Applied", "Warning")
 """Headers of an answer to a command."""
 
 
@@ -644,7 +644,7 @@ def _configure(route: Route) -> Operation:
     sort = _sort(route)
     content = {JSON.media_type: _ref(sort.type)}
     made = Answer(201, f"The new {sort.name}, with its secrets: they are told this once.", content, ("Location", *WRITTEN))
-    rehearsed = Answer(200, "What would have been made: the request was to be validated only.", content, ("Preference-Applied",))
+    rehearsed = Answer(200, "What would have been made: the request was to be validated only.", content, ("Preference-Applied", "Warning"))
     return Operation(
         name=f"create{sort.type}",
         group=sort.name,
@@ -721,7 +721,7 @@ def _key_ring(_route: Route) -> Operation:
 def _key_made(_route: Route) -> Operation:
     content = {JSON.media_type: _ref("Key")}
     made = Answer(201, "The new key, with its text in `key`, which is told this once.", content, ("Location", "Idempotency-Replayed"))
-    rehearsed = Answer(200, "What would have been made: the request was to be validated only.", content, ("Preference-Applied",))
+    rehearsed = Answer(200, "What would have been made: the request was to be validated only.", content, ("Preference-Applied", "Warning"))
     return Operation(
         name="createKey",
         group="key",

@@ -56,9 +56,10 @@ class Validator:
         self._naming = naming
         self._local = threading.local()
 
-    def check(self, triples: Sequence[ox.Triple], root: str, shape: str, pointer: Pointer | None = None) -> None:
+    def check(self, triples: Sequence[ox.Triple], root: str, shape: str, pointer: Pointer | None = None) -> list[Violation]:
         """
-        Raises ShapeViolation unless the node `root` of the graph has the shape, and KeyError when there is no such shape.
+        Raises ShapeViolation unless the node `root` of the graph has the shape, and KeyError when there is no such shape. Gives what
+        shapes say as a warning or a remark (sh:Warning, sh:Info) and not to refuse anything.
 
         `shape` is the IRI of a node shape. `pointer(focus, path, value)` gives the JSON pointer of a wrong value; `path` is ""
         where a node is wrong as a whole. The `report` of the refusal is SHACL's own, as triples.
@@ -68,6 +69,7 @@ class Validator:
             verdict += self._theirs.judged_by_target(triples, root, self._naming)
         if verdict.told:
             _refuse(verdict, pointer or _nowhere)
+        return [_tell(result, pointer or _nowhere).violation for result in verdict.remarks[:MOST_TOLD]]
 
     @property
     def _ours(self) -> "_Shapes":
@@ -123,17 +125,19 @@ class _Result:
     message: str
     component: str
     order: int
+    is_harmless: bool
 
 
 @dataclass(frozen=True)
 class _Verdict:
-    """What is wrong: all that pySHACL found, and of that what is told."""
+    """What is wrong: all that pySHACL found, and of that what is told; `remarks` refuse nothing."""
 
     raw: list[RawResult]
     told: list[_Result]
+    remarks: list[_Result]
 
     def __add__(self, other: "_Verdict") -> "_Verdict":
-        return _Verdict(self.raw + other.raw, self.told + other.told)
+        return _Verdict(self.raw + other.raw, self.told + other.told, self.remarks + other.remarks)
 
 
 class _Shapes:
@@ -196,13 +200,15 @@ class _Shapes:
         of the shape.
 
         Left out is what only repeats another: a comparison with a value that is wrong in itself, and what a value lacks that should be
-        a node and is none. What is only a warning or a remark refuses nothing.
+        a node and is none. What is only a warning or a remark stands apart.
         """
-        found = sorted((one for one in (self._result(each, root) for each in raw) if one is not None), key=_rank)
+        every = sorted((one for one in (self._result(each, root) for each in raw) if one is not None), key=_rank)
+        remarks, found = [one for one in every if one.is_harmless], [one for one in every if not one.is_harmless]
         unique = {(one.focus, one.path, one.message): one for one in reversed(found)}
         wrong = {(one.focus, one.path) for one in found if one.component not in _COMPARISONS}
         told = [one for one in found if unique.get((one.focus, one.path, one.message)) is one and not self._only_repeats(one, wrong)]
-        return _Verdict(raw, [self._blamed(one, data) for one in told])
+        said = {(one.focus, one.path, one.message): one for one in remarks}
+        return _Verdict(raw, [self._blamed(one, data) for one in told], list(said.values()))
 
     def _only_repeats(self, result: _Result, wrong: set[tuple[Node, str]]) -> bool:
         if result.component not in _COMPARISONS:
@@ -217,11 +223,11 @@ class _Shapes:
         return replace(result, path=other, value=next(iter(data.objects(result.focus, rdflib.URIRef(other))), None))
 
     def _result(self, raw: RawResult, root: str) -> _Result | None:
-        """None for what is said of another sort of node, and for what its shape says is no violation."""
+        """None for what is said of another sort of node."""
         _, node, triples = raw
         said = {predicate: without_graph(value) for subject, predicate, value in triples if subject is node}
         focus, path = said[SH.focusNode], said.get(SH.resultPath)
-        if not isinstance(focus, self._judged_nodes) or said[SH.resultSeverity] in _HARMLESS:
+        if not isinstance(focus, self._judged_nodes):
             return None
         return _Result(
             raw=raw,
@@ -232,6 +238,7 @@ class _Shapes:
             message=str(said[SH.resultMessage]),
             component=str(said[SH.sourceConstraintComponent]),
             order=self._orders.get(str(said[SH.sourceShape]), 0),
+            is_harmless=said[SH.resultSeverity] in _HARMLESS,
         )
 
 

@@ -1,5 +1,6 @@
 """The way in: read → portions → adopt → check → document. Everything here happens before a transaction opens."""
 
+from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -18,8 +19,20 @@ from ld_server.rdf.validation import Validator
 from ld_server.rdf.whereabouts import Whereabouts
 from ld_server.resources.kind import Document, Kind
 
+Remark = Callable[[Violation], object]
+"""Takes what a shape says of a resource without refusing it."""
 
-def take_in(body: bytes, form: Format, kind: Kind, naming: Naming, contexts: Contexts, validator: Validator, limits: Limits) -> Document:
+
+def take_in(
+    body: bytes,
+    form: Format,
+    kind: Kind,
+    naming: Naming,
+    contexts: Contexts,
+    validator: Validator,
+    limits: Limits,
+    remark: Remark = lambda _: None,
+) -> Document:
     """
     What was posted, as a valid document of the kind, under a placeholder name.
 
@@ -30,9 +43,12 @@ def take_in(body: bytes, form: Format, kind: Kind, naming: Naming, contexts: Con
     if len(arrivals.resources) > 1:
         raise MalformedBody(f"The body describes {len(arrivals.resources)} resources; one is wanted.", found=len(arrivals.resources))
     try:
-        return arrivals.only()
+        document = arrivals.only()
     except Refusal as refusal:
         raise arrivals.in_their_words(refusal) from None
+    for one in arrivals.remarks:
+        remark(one)
+    return document
 
 
 def take_in_all(
@@ -55,11 +71,15 @@ def take_in_all(
 
 @dataclass(frozen=True)
 class Arrived:
-    """A resource as it came, and what came of it: a document, or the refusal. `adopted` is None where it did not get that far."""
+    """
+    A resource as it came, and what came of it: a document, or the refusal. `adopted` is None where it did not get that far. `remarks`:
+    what shapes say of it without refusing it.
+    """
 
     portion: Portion
     adopted: Adopted | None
     outcome: Document | Refusal
+    remarks: tuple[Violation, ...] = ()
 
     def named(self, node: Any) -> Any:
         """A node of ours under the name by which it came; what came without a name is a blank node."""
@@ -75,17 +95,17 @@ def _arrived(portion: Portion, kind: Kind, naming: Naming, contexts: Contexts, v
     adopted = None
     try:
         adopted = adoption.adopt_portion(portion, kind.frame, naming, contexts)
-        _check(adopted, kind, contexts, validator)
-        return Arrived(portion, adopted, representation.document_of(adopted, kind.keys, contexts))
+        remarks = _check(adopted, kind, contexts, validator)
+        return Arrived(portion, adopted, representation.document_of(adopted, kind.keys, contexts), tuple(remarks))
     except Refusal as refusal:
         return Arrived(portion, adopted, refusal)
 
 
-def _check(adopted: Adopted, kind: Kind, contexts: Contexts, validator: Validator) -> None:
+def _check(adopted: Adopted, kind: Kind, contexts: Contexts, validator: Validator) -> list[Violation]:
     def pointer(focus: str, path: str, value: object) -> str:
         return adopted.pointer(focus, path, contexts)
 
-    validator.check(adopted.triples, adopted.root, kind.frame.shape, pointer)
+    return validator.check(adopted.triples, adopted.root, kind.frame.shape, pointer)
 
 
 @dataclass(frozen=True)
@@ -117,6 +137,12 @@ class Arrivals:
         if isinstance(outcome, Refusal):
             raise outcome
         return outcome
+
+    @property
+    def remarks(self) -> list[Violation]:
+        """What shapes say of the resources without refusing them, with its places in what was sent."""
+        arrived = enumerate(self.resources)
+        return [self._told(remark, one, index) for index, one in arrived for remark in one.remarks]
 
     def in_their_words(self, refusal: Refusal, index: int = 0) -> Refusal:
         """

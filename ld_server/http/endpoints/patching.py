@@ -1,13 +1,15 @@
 """`PATCH`: merge patches (RFC 7396) and JSON Patches (RFC 6902) of every kind of resource."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import falcon
 import orjson
 
 from ld_server.domain.commands import Expected
-from ld_server.domain.errors import Refusal, Stale
+from ld_server.domain.errors import Refusal, Stale, Violation
+from ld_server.http import remarks
 from ld_server.http.body import JSON_PATCH, MERGE_PATCH, PATCHABLE, media_type_of, read_body
 from ld_server.http.creation import limits_of
 from ld_server.http.execution import execute, perform, wanted_by
@@ -18,7 +20,7 @@ from ld_server.http.preconditions import expected_revisions
 from ld_server.http.preferences import VALIDATE
 from ld_server.rdf import codecs
 from ld_server.rdf.formats import JSON, JSON_LD
-from ld_server.resources.intake import take_in
+from ld_server.resources.intake import Remark, take_in
 from ld_server.resources.kind import Document, Kind
 from ld_server.resources.patching import Patch, Patching, json_patch, merge_patch
 from ld_server.services.occasion import Occasion
@@ -38,7 +40,6 @@ class Patches:
         self._parts = parts
         self._kind = kind
         self._limits = limits_of(parts)
-        self._patching = Patching(kind, parts.naming, parts.contexts, self._take_in)
 
     def take(self, req: falcon.Request, resp: falcon.Response, identifier: str) -> None:
         """
@@ -52,7 +53,9 @@ class Patches:
         check_identifier(self._parts, self._kind, identifier)
         expected = expected_revisions(req.env.get("HTTP_IF_MATCH"))
         body, patch = read_patch(req, self._parts.settings)
-        self._carry_out(req, resp, lambda: self._command(identifier, patch, expected), body, TRIES)
+        said: dict[Violation, None] = {}
+        self._carry_out(req, resp, lambda: self._command(identifier, patch, expected, said.setdefault), body, TRIES)
+        remarks.tell(resp, list(said))
 
     def _carry_out(self, req: falcon.Request, resp: falcon.Response, make: Callable[[], Any], body: bytes, tries: int) -> None:
         try:
@@ -77,15 +80,16 @@ class Patches:
 
         perform(req, self._parts, act, body).give(resp)
 
-    def _command(self, identifier: str, patch: Patch, expected: Expected) -> Any:
+    def _command(self, identifier: str, patch: Patch, expected: Expected, remark: Remark) -> Any:
+        patching = Patching(self._kind, self._parts.naming, self._parts.contexts, partial(self._take_in, remark))
         head = head_of(self._parts, self._kind, identifier)
         refuse_unexpected(head, expected)
-        document = self._patching.changed(orjson.loads(head.body), patch)
+        document = patching.changed(orjson.loads(head.body), patch)
         return self._kind.to_change(identifier, document, frozenset({head.revision}))
 
-    def _take_in(self, body: bytes) -> Document:
+    def _take_in(self, remark: Remark, body: bytes) -> Document:
         parts = self._parts
-        return take_in(body, JSON_LD, self._kind, parts.naming, parts.contexts, parts.validator, self._limits)
+        return take_in(body, JSON_LD, self._kind, parts.naming, parts.contexts, parts.validator, self._limits, remark)
 
 
 def read_patch(req: falcon.Request, settings: Settings) -> tuple[bytes, Patch]:
