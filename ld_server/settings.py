@@ -83,7 +83,7 @@ class Settings:
     capacity_rule: str = setting("LD_CAPACITY_RULE", "overlap", "How a window uses a pool: overlap or peak.")
     search_horizon_days: int = setting("LD_SEARCH_HORIZON_DAYS", 366, "Days ahead in which a free window is searched.")
     max_body_bytes: int = setting("LD_MAX_BODY_BYTES", 4 * 1024 * 1024, "Largest request body in bytes.")
-    max_json_depth: int = setting("LD_MAX_JSON_DEPTH", 64, "Deepest nesting of a JSON body.")
+    max_json_depth: int = setting("LD_MAX_JSON_DEPTH", 64, "Deepest nesting of a JSON or XML body.")
     max_triples: int = setting("LD_MAX_TRIPLES", 50_000, "Most statements one request may bring.")
     max_resources: int = setting("LD_MAX_RESOURCES", 1000, "Most resources one request may create.")
     shapes_dir: str = setting("LD_SHAPES_DIR", "", "Directory of your own SHACL shapes (*.ttl), asked besides ours; empty means none.")

@@ -218,6 +218,7 @@ def adopt_portion(portion: Portion, frame: Frame, naming: Naming, contexts: Cont
     _name_root(draft, frame, naming)
     _resolve_flat_keys(draft, frame)
     _resolve_references(draft, frame, naming, contexts)
+    _refuse_words_about_others(draft, frame, naming, contexts)
     draft.pointers[_iri(draft.root)] = ""
     frame.arrange(draft)
     _refuse_unknown_terms(draft, frame, contexts)
@@ -359,12 +360,20 @@ def _fragments_of(root: str, draft: Draft) -> set[NamedNode]:
 def _settle_types(draft: Draft, frame: Frame) -> None:
     """A root without a class gets the kind's; a root of another class is refused."""
     found = {_iri(one) for one in draft.values(draft.root, vocab.TYPE)}
+    _refuse_literal_types(draft)
     if found and not found & {*frame.types, *frame.others}:
         value = sorted(found)[0]
         message = f"@type must be {frame.types[0].rpartition('/')[2]}"
         raise ShapeViolation(message + ".", [Violation("/@type", vocab.TYPE, value, message)])
     for name in frame.types:
         draft.say(draft.root, vocab.TYPE, NamedNode(name))
+
+
+def _refuse_literal_types(draft: Draft) -> None:
+    literal = next((one.object for one in draft if one.predicate == RDF_TYPE and isinstance(one.object, Literal)), None)
+    if literal is not None:
+        message = "@type must be the IRI of a class"
+        raise ShapeViolation(message + ".", [Violation("/@type", vocab.TYPE, literal.value, message)])
 
 
 # --- references -------------------------------------------------------------------------------------------------------
@@ -429,6 +438,23 @@ def _refuse_foreign_statements(draft: Draft, pointing: Triple, contexts: Context
         message = f"{field_name} may only be referred to here; {foreign[0]} belongs into that resource itself"
         place = f"{_place(draft, pointing.subject, contexts)}/{field_name}"
         raise ShapeViolation(message + ".", [Violation(place, foreign[0], None, message)])
+
+
+def _refuse_words_about_others(draft: Draft, frame: Frame, naming: Naming, contexts: Contexts) -> None:
+    """
+    What a graph says of another resource of ours would be said of it in the SPARQL store, too, where all graphs are one: it is refused,
+    and forgotten where it is no more than what a reference echoes.
+    """
+    root, referred = _iri(draft.root), {one.object for one in draft if one.predicate.value in frame.references}
+    others = {one.subject for one in draft if isinstance(one.subject, NamedNode) and one.subject not in referred}
+    for other in others:
+        if other.value.partition("#")[0] == root or naming.owner(other.value) is None:
+            continue
+        foreign = [one.predicate.value for one in draft.of(other) if one.predicate.value not in _ECHOED]
+        if foreign:
+            message = f"{other.value} may only be referred to here; {foreign[0]} belongs into that resource itself"
+            raise ShapeViolation(message + ".", [Violation(_place(draft, other, contexts), foreign[0], None, message)])
+        draft.forget(other)
 
 
 _ECHOED = frozenset({vocab.TYPE, vocab.IDENTIFIER, vocab.NAME})

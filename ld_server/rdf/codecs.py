@@ -6,27 +6,30 @@ syntax has anything to load.
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 import orjson
 from pyoxigraph import Literal, NamedNode, Quad, RdfFormat, Triple, parse, serialize
 
 from ld_server.domain.errors import MalformedBody, NotAcceptable, TooLarge
-from ld_server.rdf import vocab
+from ld_server.rdf import effort, vocab
 from ld_server.rdf.contexts import Contexts
 from ld_server.rdf.formats import Format
 
 
 @dataclass(frozen=True)
 class Limits:
-    """`depth`: deepest nesting of a JSON body; `triples`: most statements in one body; `resources`: most resources in one body."""
+    """
+    `depth`: deepest nesting of JSON and XML; `triples`: most statements in one body; `resources`: most resources in one body;
+    `characters`: most characters of the statements, written out: what is short under a prefix can be long without it.
+    """
 
     depth: int = 64
     triples: int = 50_000
     resources: int = 1000
+    characters: int = 32 * 1024 * 1024
 
 
 def read(body: bytes, form: Format, base_iri: str, contexts: Contexts, limits: Limits) -> list[Triple]:
@@ -35,16 +38,41 @@ def read(body: bytes, form: Format, base_iri: str, contexts: Contexts, limits: L
 
     Relative IRIs are resolved against `base_iri`. Raises MalformedBody, UnknownContext or TooLarge.
     """
-    source = orjson.dumps(self_contained(body, contexts, limits.depth)[0]) if form.json else body
+    source = _affordable(body, form, contexts, limits)
     try:
-        quads = list(islice(parse(source, form.rdf, base_iri=base_iri, rename_blank_nodes=True), limits.triples + 1))
+        triples = list(_bounded(parse(source, form.rdf, base_iri=base_iri, rename_blank_nodes=True), limits))
     except (SyntaxError, ValueError, OSError) as error:
         raise MalformedBody(f"The body is not valid {form.media_type}: {_sentence(error)}", **_place(error)) from None
-    if len(quads) > limits.triples:
-        raise TooLarge(f"The body has more than {limits.triples} statements.", limit=limits.triples)
-    if not quads:
-        raise MalformedBody("The body holds no statement.")
-    return [plain(quad) for quad in quads]
+    if not triples:
+        raise MalformedBody(_NOTHING_SAID if form.json else "The body holds no statement.")
+    return triples
+
+
+_NOTHING_SAID = "The body holds no statement: no key in it stands for a property in its context, or its @id is no IRI."
+
+
+def _affordable(body: bytes, form: Format, contexts: Contexts, limits: Limits) -> bytes:
+    """What the parser is given. Raises MalformedBody and TooLarge for what would keep it busy for long."""
+    if form.json:
+        return orjson.dumps(self_contained(body, contexts, limits.depth)[0])
+    if form.rdf == RdfFormat.RDF_XML:
+        effort.refuse_costly_xml(body, limits.depth)
+    elif form.rdf in (RdfFormat.TURTLE, RdfFormat.TRIG):
+        effort.refuse_costly_turtle(body)
+    return body
+
+
+def _bounded(quads: Iterable[Quad], limits: Limits) -> Iterator[Triple]:
+    """The statements without their graphs, as they come. Raises TooLarge as soon as they are too many, or too long."""
+    characters = 0
+    for number, quad in enumerate(quads, start=1):
+        triple = plain(quad)
+        characters += sum(len(one.value) for one in triple if not isinstance(one, Triple))
+        if number > limits.triples:
+            raise TooLarge(f"The body has more than {limits.triples} statements.", limit=limits.triples)
+        if characters > limits.characters:
+            raise TooLarge(f"The statements of the body have more than {limits.characters} characters.", limit=limits.characters)
+        yield triple
 
 
 def write(triples: Iterable[Triple], form: Format, graph: str | None = None) -> bytes:
@@ -117,9 +145,10 @@ def self_contained(body: bytes, contexts: Contexts, depth: int) -> tuple[Any, st
     JSON-LD in which no context is named by its address; our own is assumed where there is none.
 
     Beside it the JSON pointer of what was sent in what it has become: an array is put into a graph, so that what is the same for
-    all its members is there once. Raises MalformedBody and UnknownContext.
+    all its members is there once. Raises MalformedBody, UnknownContext and TooLarge.
     """
     document = read_json(body, depth)
+    effort.refuse_costly_contexts(document, contexts.sizes, contexts.scoped)
     if isinstance(document, list):
         return _with_one_context(document, contexts)
     if not isinstance(document, dict):

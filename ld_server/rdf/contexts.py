@@ -80,6 +80,16 @@ class Contexts:
         own = (self.v1_iri, self.v1_iri.removesuffix(".jsonld"))
         return {**dict.fromkeys(SCHEMA_ORG_ADDRESSES, self.schema_org), **dict.fromkeys(own, self.v1)}
 
+    @cached_property
+    def sizes(self) -> Mapping[str, int]:
+        """Address → number of definitions, for every context that may be named."""
+        return {address: len(definitions) for address, definitions in self.known.items()}
+
+    @cached_property
+    def scoped(self) -> frozenset[str]:
+        """The keys of ours whose values are read under a context of their own."""
+        return frozenset(key for key, definition in self.v1.items() if isinstance(definition, dict) and "@context" in definition)
+
     def named(self, address: str) -> dict[str, Any]:
         """The definition of a context that is named by its address. Raises UnknownContext."""
         try:
