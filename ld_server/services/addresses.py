@@ -126,6 +126,34 @@ def _refuse_open_speech(host: str, addresses: Sequence[str], allowed: Allowed) -
     raise AddressRefused("The address must start with https:; http is for hosts alone that the operator has allowed.")
 
 
+# --- brokers --------------------------------------------------------------------------------------------------------------
+
+BROKER_PORTS = {"amqp": 5672, "amqps": 5671, "redis": 6379, "rediss": 6379, "sqs": 443}
+
+
+def check_broker(url: str, allowed: Allowed, resolve: Resolve = system_resolver) -> None:
+    """Raises AddressRefused for a broker that may not be registered; one whose name cannot be resolved now may be, as in `check`."""
+    place = broker_of(url)
+    if place is not None:
+        judge(place.host, _resolved_in_time(place, resolve), allowed)
+
+
+def broker_of(url: str) -> Place | None:
+    """
+    Where the URL of a broker leads, user and password aside; None for Amazon's own queues, which need no host.
+
+    Raises AddressRefused for several addresses in one: kombu goes on to the next where the first does not answer.
+    """
+    if not _VISIBLE.match(url) or set(url) & set(";\\"):
+        raise AddressRefused("The address must be a single URL of at most 2000 visible ASCII characters, without ; and \\.")
+    try:
+        parts = urlsplit(url)
+        host, port = parts.netloc.rpartition("@")[2], parts.port or BROKER_PORTS[parts.scheme]
+    except (ValueError, KeyError):
+        raise AddressRefused("The address is not the URL of a broker.") from None
+    return Place("broker", _host_of(parts._replace(netloc=host)), port) if host else None
+
+
 # --- URLs ---------------------------------------------------------------------------------------------------------------
 
 _VISIBLE = re.compile(r"[\x21-\x7e]{1,2000}\Z")

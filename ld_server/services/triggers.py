@@ -5,6 +5,7 @@ In the ledger an action that has something secret carries it in the member `seal
 no row of its own, the address of a broker with a password in it. `unsealed` puts it back; nothing else does.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -21,7 +22,7 @@ from ld_server.domain.filters import Filter, read_filter
 from ld_server.domain.schedule import Schedule
 from ld_server.domain.signing import new_secret
 from ld_server.domain.triggers import Action, Trigger, written
-from ld_server.services.addresses import AddressRefused, Allowed, check
+from ld_server.services.addresses import AddressRefused, Allowed, check, check_broker
 from ld_server.services.occasion import Occasion
 from ld_server.services.sealing import Sealing
 from ld_server.services.timing import next_due
@@ -144,16 +145,25 @@ def refuse_unusable(trigger: Trigger, body: Any, allowed: Allowed) -> None:
 
 
 def _complaints(action: Action, place: str, allowed: Allowed) -> Iterator[Violation]:
-    if action.type == "webhook" and "url" in action.config:
+    if action.type in _ADDRESSED and "url" in action.config:
         try:
-            check(action.config["url"], allowed)
+            _ADDRESSED[action.type](action.config["url"], allowed)
         except AddressRefused as error:
-            yield Violation(f"{place}/url", "", action.config["url"], str(error).removesuffix("."))
+            yield Violation(f"{place}/url", "", _without_password(action.config["url"]), str(error).removesuffix("."))
     if action.type == "transform" and "expression" in action.config:
         try:
             jmespath.compile(action.config["expression"])
         except JMESPathError:
             yield Violation(f"{place}/expression", "", action.config["expression"], "expression is not JMESPath")
+
+
+_ADDRESSED: Mapping[str, Callable[[str, Allowed], object]] = {"webhook": check, "route": check_broker}
+"""Type of an action that sends to an address → what refuses an address that nothing may be sent to."""
+
+
+def _without_password(url: str) -> str:
+    """A refusal says again what was sent, but no secret."""
+    return re.sub(r"(//[^/@:]*:)[^@]*@", r"\1***@", url)
 
 
 def _place(body: Any, index: int) -> str:

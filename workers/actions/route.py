@@ -13,13 +13,11 @@ from kombu.connection import Connection
 from kombu.entity import Exchange, Queue
 
 from ld_server.domain.triggers import Action
-from ld_server.services.addresses import AddressRefused, Place, connectable
+from ld_server.services.addresses import AddressRefused, broker_of, connectable
 from ld_server.services.triggers import unsealed
 from workers.actions.job import Job, Means, Outcome
 
 log = logging.getLogger(__name__)
-
-PORTS = {"amqp": 5672, "amqps": 5671, "redis": 6379, "rediss": 6379, "sqs": 443}
 
 
 async def send(job: Job, means: Means) -> Outcome:
@@ -43,9 +41,9 @@ def _published(job: Job, body: bytes, means: Means) -> Outcome:
 
 def _judge(url: str, means: Means) -> None:
     """Brokers are as much of our network as webhooks are not: what is not public must be allowed. Raises AddressRefused and OSError."""
-    parts = urlsplit(url)
-    if parts.hostname:
-        connectable(Place("broker", parts.hostname, parts.port or PORTS[parts.scheme]), means.allowed, means.resolve)
+    place = broker_of(url)
+    if place is not None:
+        connectable(place, means.allowed, means.resolve)
 
 
 def publish(config: Mapping[str, Any], body: bytes, message_id: str, event_type: str, patience: float) -> None:
