@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from ld_server.domain.status import AssetStatus
 
@@ -27,12 +28,17 @@ LARGEST_QUANTITY = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Handover:
-    """A quantity of an allocation changes hands; None means all of it that is left. Condition and notes belong to what comes back."""
+    """
+    A quantity of an allocation changes hands; None means all of it that is left. Condition and notes belong to what comes back.
+
+    `metadata` is any JSON that is kept with the allocation from now on, in place of what was.
+    """
 
     allocation: str
     quantity: int | None = None
     condition: Condition = Condition.GOOD
     notes: str | None = None
+    metadata: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,5 +78,6 @@ def merged(handovers: Iterable[Handover]) -> list[Handover]:
         before = found.get(one.allocation)
         is_all = one.quantity is None or (before is not None and before.quantity is None)
         together = None if is_all else (one.quantity or 0) + ((before.quantity or 0) if before else 0)
-        found[one.allocation] = Handover(one.allocation, together)
+        said = one.metadata if one.metadata is not None or before is None else before.metadata
+        found[one.allocation] = Handover(one.allocation, together, metadata=said)
     return list(found.values())

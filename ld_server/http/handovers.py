@@ -15,8 +15,8 @@ from ld_server.rdf import codecs, vocab
 from ld_server.settings import Settings
 
 ALLOCATIONS = "allocations"
-GOING_OUT = ("id", "quantity")
-COMING_BACK = ("id", "quantity", "condition", "notes")
+GOING_OUT = ("id", "quantity", "metadata")
+COMING_BACK = ("id", "quantity", "condition", "notes", "metadata")
 """What can be said of an allocation."""
 
 MOST_HANDOVERS = 1_000
@@ -56,7 +56,7 @@ def _handover(entry: Any, place: str, iri: str, known: tuple[str, ...]) -> Hando
         if not _IS_RIGHT[key](value):
             raise _violation(f"{place}/{key}", key, value, _WANTED[key])
     condition = Condition(said.get("condition", Condition.GOOD))
-    return Handover(str(said["id"]).removeprefix(f"{iri}#"), said.get("quantity"), condition, said.get("notes"))
+    return Handover(str(said["id"]).removeprefix(f"{iri}#"), said.get("quantity"), condition, said.get("notes"), said.get("metadata"))
 
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
@@ -66,12 +66,14 @@ _IS_RIGHT: Mapping[str, Callable[[Any], bool]] = {
     "quantity": lambda value: type(value) is int and 1 <= value <= LARGEST_QUANTITY,
     "condition": lambda value: isinstance(value, str) and value in list(Condition),
     "notes": lambda value: isinstance(value, str) and 0 < len(value) <= LONGEST_REASON and not _CONTROL.search(value),
+    "metadata": lambda value: value is not None,
 }
 _WANTED: Mapping[str, str] = {
     "id": "id must be the identifier of an allocation, such as alloc_9, or its IRI",
     "quantity": f"quantity must be a whole number of at least 1 and at most {LARGEST_QUANTITY}",
     "condition": f"condition must be one of {', '.join(Condition)}",
     "notes": f"notes must be text of 1 to {LONGEST_REASON} characters, without control characters",
+    "metadata": "metadata must be a JSON value other than null",
 }
 
 

@@ -406,6 +406,7 @@ _OF_HANDOVER: Mapping[str, Json] = {
     "quantity": {"type": "integer", "minimum": 1, "maximum": LARGEST_QUANTITY, "description": "How many units; all where it is left out."},
     "condition": {"enum": [str(one) for one in Condition], "default": str(Condition.GOOD)},
     "notes": {"type": "string", "minLength": 1, "maxLength": LONGEST_REASON},
+    "metadata": {"type": ["object", "array", "string", "number", "boolean"], "description": "Any JSON, which is kept with the allocation."},
 }
 
 

@@ -151,7 +151,7 @@ def _gone(held: Mapping[str, Holding], portion: Portion, occasion: Occasion) -> 
     row = whole.row
     starts = min(row.allocated_from, occasion.now)
     early = replace(row, allocated_from=starts, blocked_from=min(row.blocked_from, starts))
-    said = {"allocatedFrom": written(starts), "checkedOutAt": occasion.moment}
+    said = {"allocatedFrom": written(starts), "checkedOutAt": occasion.moment, **_metadata(portion.handover)}
     out = Holding(early, whole.shown).of(portion.quantity).as_(AllocationStatus.IN_USE, said)
     return Split(out, whole.of(portion.rest) if portion.rest else None)
 
@@ -161,9 +161,13 @@ def _back(held: dict[str, Holding], portion: Portion, occasion: Occasion) -> Spl
     handover = portion.handover
     whole = held[handover.allocation]
     notes = {"notes": handover.notes} if handover.notes else {}
-    said = {"returnedAt": occasion.moment, "condition": str(handover.condition), **notes}
+    said = {"returnedAt": occasion.moment, "condition": str(handover.condition), **notes, **_metadata(handover)}
     back = whole.of(portion.quantity).as_(AllocationStatus.RETURNED, said)
     return Split(whole.of(portion.rest), back) if portion.rest else Split(back)
+
+
+def _metadata(handover: Handover) -> dict[str, Any]:
+    return {} if handover.metadata is None else {"metadata": handover.metadata}
 
 
 def _written(uow: UnitOfWork, document: Document, splits: Sequence[Split]) -> Document:

@@ -45,6 +45,14 @@ def states(site: Site, identifier: str) -> list[tuple[str, str, int]]:
     return [(one["identifier"], one["status"], one["quantity"]) for one in found]
 
 
+def test_metadata_is_kept_with_the_allocation_until_it_is_said_anew(fleet: Site) -> None:
+    made = booked(fleet, "itemType_2", quantity=4)
+    out = step(fleet, made, "check-out", body={"allocations": [{"id": "alloc_1", "metadata": {"van": "B-RX 4711"}}]}).json
+    assert out["allocations"][0]["metadata"] == {"van": "B-RX 4711"}
+    back = step(fleet, made, "return", body={"allocations": [{"id": "alloc_1", "quantity": 1, "metadata": ["bay 7"]}]}).json
+    assert [one["metadata"] for one in back["allocations"]] == [{"van": "B-RX 4711"}, ["bay 7"]]
+
+
 def test_units_go_out_and_come_back(fleet: Site) -> None:
     made = booked(fleet, quantity=2)
     out = step(fleet, made, "check-out")
@@ -100,6 +108,7 @@ def test_the_answer_and_the_graph_say_what_happened(fleet: Site) -> None:
         ("check-out", {"allocations": [{"id": "alloc_1", "condition": "good"}]}, "unknown-term", 422, "/allocations/0/condition"),
         ("return", {"allocations": [{"id": "alloc_1", "condition": "dirty"}]}, "shape-violation", 422, "/allocations/0/condition"),
         ("return", {"allocations": [{"id": "alloc_1", "condition": []}]}, "shape-violation", 422, "/allocations/0/condition"),
+        ("check-out", {"allocations": [{"id": "alloc_1", "metadata": None}]}, "shape-violation", 422, "/allocations/0/metadata"),
         ("return", {"allocations": [{"id": "alloc_1", "notes": "\x07"}]}, "shape-violation", 422, "/allocations/0/notes"),
         ("return", {"allocations": [{"id": "alloc_1", "notes": "x" * 2001}]}, "shape-violation", 422, "/allocations/0/notes"),
         ("check-out", {"allocations": ["alloc_1", "alloc_9"]}, "unknown-reference", 422, "/allocations/1/id"),
