@@ -225,7 +225,7 @@ COLUMNS: Mapping[str, Mapping[str, str]] = {
 }  # fmt: skip
 """Section 3: table → column → where it is in the JSON of the resource, as a path of keys."""
 
-EVENT_PROOF = ("tests/http/test_events.py", "tests/workers/test_jobs.py")
+EVENT_PROOF = ("tests/http/test_every_event.py",)
 
 ACTIONS: Mapping[str, tuple[str, ...]] = {
     "webhook": ("tests/workers/test_deliver.py::test_an_event_is_posted_once_signed_so_that_the_reference_library_accepts_it",),
