@@ -99,7 +99,7 @@ class Settings:
         "LD_WEBHOOK_ALLOW", "", "Hosts, addresses and networks, separated by commas, that webhooks may lead to though they are not public."
     )
     inventree_url: str = setting("LD_INVENTREE_URL", "", "The InvenTree server that build requests are handed to; empty means none.")
-    inventree_token: str = setting("LD_INVENTREE_TOKEN", "", "The token for it.")
+    inventree_token: str = setting("LD_INVENTREE_TOKEN", "", "The token for it.", secret=True)
     webhook_timeout: float = setting("LD_WEBHOOK_TIMEOUT", 15.0, "Seconds a receiver has to answer, everything included.")
     relay_interval: float = setting("LD_RELAY_INTERVAL", 0.02, "Seconds between two looks of the relay at the events.")
     relay_batch: int = setting("LD_RELAY_BATCH", 200, "Most events the relay matches in one go.")

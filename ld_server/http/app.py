@@ -28,6 +28,7 @@ from ld_server.http.endpoints.looks import Looks
 from ld_server.http.endpoints.maintenance import AssetHistory, AssetLog
 from ld_server.http.endpoints.metrics import Metrics
 from ld_server.http.endpoints.planning import DemandSignal, DemandSignals, Shortfalls
+from ld_server.http.endpoints.queries import QUERIES, Queries, Query
 from ld_server.http.endpoints.reservations import Allocations, ReservationStep
 from ld_server.http.endpoints.resources import Collection, Item
 from ld_server.http.endpoints.revisions import PastState, Revisions
@@ -78,6 +79,8 @@ ROUTES: tuple[Route, ...] = (
     Route("/metrics", Metrics, {"GET": ANY}),
     Route("/v1/sparql", Sparql, {"GET": Scope.ANALYST, "POST": Scope.ANALYST}),
     Route(EXPORT, Export, {"GET": Scope.ANALYST}),
+    Route(QUERIES, Queries, {"GET": Scope.ANALYST}),
+    Route(f"{QUERIES}/{{name}}", Query, {"GET": Scope.ANALYST}),
     Route("/v1/events", Events, {"GET": ANY}),
     Route("/v1/events/{identifier}", Event, {"GET": ANY}),
     Route("/shapes/event-envelope.json", description.event_schema, {"GET": PUBLIC}),

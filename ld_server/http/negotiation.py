@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
+from typing import Protocol, TypeVar
 
 from ld_server.domain.errors import InvalidParameter, NotAcceptable
 from ld_server.rdf.formats import FORMATS, JSON_LD, Format
@@ -225,7 +226,18 @@ FORMAT = "format"
 """The parameter that says what Accept cannot say where somebody clicks on a link: the key of a syntax, a page or a table."""
 
 
-def choose(accept: str | None, offers: Mapping[str, Choice], name: str | None = None) -> Choice:
+class Keyed(Protocol):
+    """Something on offer that a link can name."""
+
+    @property
+    def key(self) -> str:
+        """What the parameter `format` calls it."""
+
+
+Offer = TypeVar("Offer", bound=Keyed)
+
+
+def choose(accept: str | None, offers: Mapping[str, Offer], name: str | None = None) -> Offer:
     """
     What a client gets among these offers: the one that `name` is the key of, else what it likes best.
 
@@ -239,7 +251,7 @@ def choose(accept: str | None, offers: Mapping[str, Choice], name: str | None = 
     return offers[chosen]
 
 
-def _named(name: str, offers: Mapping[str, Choice]) -> Choice:
+def _named(name: str, offers: Mapping[str, Offer]) -> Offer:
     by_key = {one.key: one for one in offers.values()}
     if name not in by_key:
         raise InvalidParameter(f"{FORMAT} must be one of {', '.join(by_key)}, not {name!r}.", parameter=FORMAT, allowed=list(by_key))

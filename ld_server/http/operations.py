@@ -14,7 +14,7 @@ from ld_server.domain import errors
 from ld_server.domain.commands import LONGEST_REASON
 from ld_server.domain.custody import LARGEST_QUANTITY, Condition
 from ld_server.domain.status import TRANSITIONS, Step
-from ld_server.http import delivery_schemas
+from ld_server.http import asking, delivery_schemas
 from ld_server.http.authentication import Needed
 from ld_server.http.body import JSON_PATCH, PATCHABLE, READABLE, STEP_READABLE, Known, Shaped
 from ld_server.http.endpoints import deliveries, description, discovery, sparql
@@ -37,6 +37,7 @@ from ld_server.http.endpoints.maintenance import LOG_OF_ASSET, AssetHistory, Ass
 from ld_server.http.endpoints.metrics import Metrics
 from ld_server.http.endpoints.planning import FILTERS as ASKED_OF_PLANNING
 from ld_server.http.endpoints.planning import TABLE, DemandSignal, DemandSignals, Shortfalls
+from ld_server.http.endpoints.queries import Queries, Query
 from ld_server.http.endpoints.reservations import STEPS, Allocations, ReservationStep
 from ld_server.http.endpoints.resources import Collection, Item
 from ld_server.http.endpoints.revisions import PastState, Revisions
@@ -46,7 +47,7 @@ from ld_server.http.endpoints.webhooks import WEBHOOK, SecretRotation
 from ld_server.http.event_schemas import EXAMPLES, MATCH, ROTATION, configured_page
 from ld_server.http.handovers import MOST_HANDOVERS
 from ld_server.http.multipart import FORM_DATA
-from ld_server.http.negotiation import COLLECTION_OFFERS, FORMAT, HTML, READ_OFFERS, RESOURCE_OFFERS, Choice, Wanted
+from ld_server.http.negotiation import COLLECTION_OFFERS, FORMAT, HTML, READ_OFFERS, RESOURCE_OFFERS, Choice, Keyed, Wanted
 from ld_server.http.operation import Answer, Content, Described, Interface, Manner, Operation, Parameter
 from ld_server.http.paging import DEFAULT_LIMIT, LARGEST_LIMIT, MOST_SORTS, SORT
 from ld_server.http.parameters import WITHOUT_CONTROLS
@@ -116,7 +117,7 @@ def _of(kind: Kind) -> Manner:
     return _in_path("identifier", f"Identifier of the {kind.frame.name}.", pattern=f"^{kind.prefix}_[1-9][0-9]{{0,17}}$")
 
 
-def _formatted(offers: Mapping[str, Choice]) -> Manner:
+def _formatted(offers: Mapping[str, Keyed]) -> Manner:
     keys = dict.fromkeys(offer.key for offer in offers.values())
     parameter = Parameter(FORMAT, "query", "What Accept would say, where only a link can be clicked.", {"enum": list(keys)})
     return Manner((parameter,), (errors.InvalidParameter, errors.NotAcceptable))
@@ -444,7 +445,7 @@ def _queried_by_post(_route: Route) -> Operation:
 
 
 def _sparql(name: str, summary: str, manners: tuple[Manner, ...], others: Mapping[str, Json] | None = None) -> Operation:
-    types = (*sparql.TABLE_OFFERS, *(form.media_type for form in FORMATS))
+    types = (*asking.TABLE_OFFERS, *(form.media_type for form in FORMATS))
     content = {**{media_type: {} if "json" in media_type else TEXT for media_type in types}, **(others or {})}
     headers = ("ETag", "Preference-Applied", "X-Projection-Backlog")
     answer = Answer(200, "A table for SELECT and ASK, a graph for CONSTRUCT and DESCRIBE.", content, headers)
@@ -471,6 +472,22 @@ EXPORTED: Mapping[str, str] = {
     "location": "Only what is at this location, of the kinds that have one.",
 }
 """What each parameter of an export says."""
+
+
+def _query_list(_route: Route) -> Operation:
+    answers = (Answer(200, "All of them, with their parameters.", _offered(GRAPHS, ANY_JSON_LD), ("ETag",)), NOT_MODIFIED)
+    manners = (_formatted(GRAPHS), CONDITIONAL)
+    return Operation("listQueries", "SPARQL", "The queries that have a name, with what they are good for", answers, manners)
+
+
+def _query_answered(_route: Route) -> Operation:
+    said = {"type": "object", "additionalProperties": {"type": "string"}}
+    name = _in_path("name", "The name of the query.", pattern="^[a-z]+(-[a-z]+)*$")
+    values = Manner((Parameter("parameters", "query", "What the list says can be said to the query, each by its own name.", said),))
+    content = {media_type: {} if "json" in media_type else TEXT for media_type in asking.TABLE_OFFERS}
+    answer = Answer(200, "A table.", content, ("Preference-Applied", "X-Projection-Backlog"))
+    manners = (name, values, ASKED, QUERIED, _formatted(asking.TABLE_OFFERS))
+    return Operation("askNamedQuery", "SPARQL", "The answer to a query that has a name", (answer,), manners)
 
 
 def _answered(route: Route) -> Operation:
@@ -1074,6 +1091,8 @@ DESCRIPTIONS: Mapping[tuple[Any, str], Describe] = {
     (Sparql, "GET"): _queried,
     (Sparql, "POST"): _queried_by_post,
     (Export, "GET"): _exported,
+    (Queries, "GET"): _query_list,
+    (Query, "GET"): _query_answered,
     (Events, "GET"): _feed,
     (Event, "GET"): _event,
     (Configurations, "GET"): _configured,

@@ -1,4 +1,4 @@
-"""Where the published data lives: `shapes/` and `contexts/`, beside the packages in a checkout and inside ours in an installed wheel."""
+"""Where `shapes/`, `contexts/` and `queries/` live: beside the packages in a checkout, and inside ours in an installed wheel."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +10,7 @@ _PLACES = (_PACKAGE / "_data", _PACKAGE.parent)
 
 def data_directory(name: str, places: Sequence[Path] = _PLACES) -> Path:
     """
-    The directory of published data: `shapes` or `contexts`, in the first of the places that has it.
+    The directory of published data: `shapes`, `contexts` or `queries`, in the first of the places that has it.
 
     Raises FileNotFoundError when the installation does not carry it.
     """

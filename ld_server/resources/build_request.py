@@ -12,7 +12,7 @@ from ld_server.resources.parts import refuse
 
 KEYS = (
     "status", "itemType", "quantity", "neededBy", "reason", "location", "externalSystem", "externalRef", "demandSignal", "triggerEventId",
-    "snapshot", "name", "description", "metadata", "createdBy", "createdAt", "updatedAt",
+    "snapshot", "name", "description", "metadata", "submittedAt", "fulfilledAt", "createdBy", "createdAt", "updatedAt",
 )  # fmt: skip
 
 FRAME = Frame(
@@ -26,7 +26,12 @@ FRAME = Frame(
             vocab.EXTERNAL_REF, vocab.DEMAND_SIGNAL, vocab.TRIGGER_EVENT_ID, vocab.METADATA,
         )
     ),
-    managed=frozenset((vocab.IDENTIFIER, vocab.SNAPSHOT, vocab.CREATED_BY, vocab.DATE_CREATED, vocab.DATE_MODIFIED)),
+    managed=frozenset(
+        (
+            vocab.IDENTIFIER, vocab.SNAPSHOT, vocab.SUBMITTED_AT, vocab.FULFILLED_AT, vocab.CREATED_BY, vocab.DATE_CREATED,
+            vocab.DATE_MODIFIED,
+        )
+    ),
     references={
         vocab.ITEM_TYPE: Reference({"itemType": (vocab.PRODUCT,)}),
         vocab.DEMAND_SIGNAL: Reference({"demand": (vocab.DEMAND,)}),

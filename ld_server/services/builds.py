@@ -42,12 +42,22 @@ def change(uow: UnitOfWork, command: ChangeBuildRequest, occasion: Occasion) -> 
     _refuse_other_order(before, after)
     if says_the_same(before, after, occasion.naming):
         return head
-    moved = [EVENTS_OF[after["status"]]] if after["status"] != before["status"] else []
-    return recording.replace(uow, BUILD_REQUEST, head, before, after, ["buildRequest.updated", *moved], occasion)
+    if after["status"] == before["status"]:
+        return recording.replace(uow, BUILD_REQUEST, head, before, after, ["buildRequest.updated"], occasion)
+    moved = {**after, **_stamp(after["status"], occasion)}
+    return recording.replace(uow, BUILD_REQUEST, head, before, moved, ["buildRequest.updated", EVENTS_OF[after["status"]]], occasion)
 
 
 EVENTS_OF: Mapping[str, str] = {status: f"buildRequest.{status}" for status in BuildStatus}
 """State → the event that tells that a request has come to it."""
+
+
+_STAMPED: Mapping[str, str] = {BuildStatus.SUBMITTED: "submittedAt", BuildStatus.FULFILLED: "fulfilledAt"}
+"""State → the key that tells when a request came to it, for whoever wants to know how long it takes."""
+
+
+def _stamp(status: str, occasion: Occasion) -> Document:
+    return {_STAMPED[status]: occasion.moment} if status in _STAMPED else {}
 
 
 def _whole(uow: UnitOfWork, document: Document) -> Document:

@@ -39,7 +39,7 @@ def installed(wheel, tmp_path_factory) -> Path:
     return place / "bin"
 
 
-@pytest.mark.parametrize("name", ["shapes", "contexts"])
+@pytest.mark.parametrize("name", ["shapes", "contexts", "queries"])
 def test_the_wheel_carries_every_published_file(wheel, name):
     carried = {path.removeprefix("ld_server/_data/") for path in zipfile.ZipFile(wheel).namelist()}
     wanted = {str(path.relative_to(ROOT)) for path in (ROOT / name).rglob("*") if path.is_file()}
@@ -60,7 +60,7 @@ def test_the_wheel_carries_the_migrations_and_no_tests(wheel):
 
 
 def test_published_data_is_found_in_the_installation(installed, tmp_path):
-    script = "import ld_server.rdf.published as p; print(p.data_directory('shapes')); print(p.data_directory('contexts'))"
+    script = "import ld_server.rdf.published as p; [print(p.data_directory(one)) for one in ('shapes', 'contexts', 'queries')]"
     for line in quiet(installed / "python", "-c", script, cwd=tmp_path).splitlines():
         assert line.startswith(str(installed.parent)) and any(Path(line).iterdir())
 

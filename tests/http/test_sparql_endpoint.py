@@ -13,9 +13,11 @@ from falcon import testing
 from pyoxigraph import NamedNode, RdfFormat, Triple, parse
 
 from ld_server.bootstrap import build
-from ld_server.http.endpoints.sparql import FORM, GRAPH_OFFERS, QUERY, TABLE_OFFERS, UPDATE
+from ld_server.http.asking import GRAPH_OFFERS, TABLE_OFFERS
+from ld_server.http.endpoints.sparql import FORM, QUERY, UPDATE
 from ld_server.rdf.formats import BY_MEDIA_TYPE, FORMATS, Format
 from ld_server.settings import Settings
+from tests.html import Page
 from tests.http.conftest import BASE, Site, open_site, problem
 from workers.projector import Projector
 
@@ -131,7 +133,8 @@ TABLE_ACCEPTS = {
     "application/sparql-results+json": "application/sparql-results+json",
     "application/json": "application/json",
     "application/sparql-results+xml": "application/sparql-results+xml",
-    "application/xml;q=0.9, text/html": "application/xml",
+    "application/xml;q=0.9, text/plain": "application/xml",
+    "application/xml;q=0.9, text/html": "text/html; charset=utf-8",
     "text/csv": "text/csv; charset=utf-8; header=present",
     "text/*": "text/csv; charset=utf-8; header=present",
     "TEXT/TAB-Separated-Values": "text/tab-separated-values; charset=utf-8",
@@ -162,6 +165,15 @@ def test_graphs_come_in_every_syntax_of_rdf(fleet: Site, form: Format, query: st
     assert answer.headers["content-type"].partition(";")[0] == form.media_type
     subjects = {quad.subject for quad in parse(answer.content, form.rdf)}
     assert {NamedNode(fleet.parts.naming.iri(f"itemType_{number}")) for number in (1, 2)} <= subjects
+
+
+def test_a_browser_gets_the_rows_as_a_table(fleet: Site) -> None:
+    page = Page(asked(fleet, "SELECT ?type ?name WHERE { ?type <http://schema.org/name> ?name } ORDER BY ?name", Accept="text/html").text)
+    assert page.unclosed == []
+    assert [one.text.strip() for one in page.all("td")][1::2] == ["Finish camera", "Timer"]
+    assert "/v1/catalog/item-types/itemType_1" in page.links
+    hostile = 'SELECT ("<script>alert(1)</script>" AS ?x) WHERE {}'
+    assert not any("alert" in one.text for one in Page(asked(fleet, hostile, Accept="text/html").text).all("script"))
 
 
 def test_turtle_has_prefixes(fleet: Site) -> None:
@@ -202,7 +214,7 @@ def test_without_a_query_the_endpoint_describes_itself(site: Site, accept: str) 
 def test_the_description_names_every_syntax_of_answers(site: Site) -> None:
     described = site.get(SPARQL, Accept="text/turtle").content
     objects = [quad.object for quad in parse(described, RdfFormat.TURTLE) if quad.predicate.value.endswith("#resultFormat")]
-    assert len(objects) == len(set(TABLE_OFFERS.values())) - 2 + len(FORMATS) - 1  # JSON and XML have two names, as has JSON-LD
+    assert len(objects) == len({one.syntax for one in TABLE_OFFERS.values()}) + len(FORMATS) - 1  # JSON-LD has two names
 
 
 # --- refusals ---------------------------------------------------------------------------------------------------------

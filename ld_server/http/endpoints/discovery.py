@@ -53,7 +53,8 @@ class Publication:
     """
     Something published. `native` is the syntax of `body`; `iri` resolves its relative IRIs; `offered` in order of preference.
 
-    `view` names how people see it (see `pages.views`); empty where there is no page for them. `headers` are in every answer.
+    `view` names how people see it (see `pages.views`); empty where there is no page for them. `headers` are in every answer;
+    `cache_control` says who may keep it.
     """
 
     iri: str
@@ -64,6 +65,7 @@ class Publication:
     offered: tuple[Format, ...] = FORMATS
     view: str = "source"
     headers: Mapping[str, str] = field(default_factory=lambda: OPEN_TO_ALL)
+    cache_control: str = PUBLIC_CACHE
     _written: dict[Format, bytes] = field(default_factory=dict)
 
     def in_syntax(self, form: Format) -> bytes:
@@ -81,7 +83,7 @@ class Publication:
         choice = chosen(req, self.offers)
         asked(req)
         content = self.in_syntax(choice.form) if isinstance(choice, Wanted) else self.page()
-        say_how_to_keep(resp, PUBLIC_CACHE)
+        say_how_to_keep(resp, self.cache_control)
         resp.set_headers(HEADERS.get(choice.media_type, {}))
         if not_modified(req, resp, content_tag(content, choice)):
             return
@@ -140,7 +142,7 @@ def _document(parts: Parts, path: str, content: Mapping[str, Any], view: str) ->
     return Publication(iri, body, JSON_LD, parts.contexts, pages_of(parts), view=view)
 
 
-_FURTHER = ("contexts", "shapes", "problems", "openapi", "docs", "void", "health")
+_FURTHER = ("queries", "contexts", "shapes", "problems", "openapi", "docs", "void", "health")
 """What the entry point leads to that neither Hydra nor VoID has a word for."""
 
 _OWN_CONTEXT: Mapping[str, Any] = {
@@ -175,6 +177,7 @@ def entry_point(parts: Parts) -> Single:
         "collection": collections,
         "sparql": base + "/v1/sparql",
         "export": base + "/v1/export",
+        "queries": base + "/v1/queries",
         "vocabulary": base + "/ns/reservations",
         "contexts": base + "/contexts",
         "shapes": base + "/shapes",

@@ -1,27 +1,17 @@
-"""
-`/v1/sparql`: queries by the SPARQL 1.1 Protocol. It only reads, asks no other server, and reads its own writes.
-
-A query waits until the projector has applied every revision that was committed when the query arrived. When that takes too
-long, the answer is 503 with Retry-After; a client that prefers an old answer to none sends `Prefer: handling=lenient`.
-"""
-
-import re
-import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+"""`/v1/sparql`: queries by the SPARQL 1.1 Protocol. It only reads, asks no other server, and reads its own writes."""
 
 import falcon
 
-from ld_server.domain.errors import InvalidParameter, QueryRefused, StoreUnavailable, UnsupportedMediaType
+from ld_server.domain.errors import InvalidParameter, QueryRefused, UnsupportedMediaType
+from ld_server.http.asking import Asking, Request
 from ld_server.http.body import read_body
 from ld_server.http.endpoints.discovery import TURTLE_FIRST, Publication, Single
-from ld_server.http.negotiation import FORMAT, Wanted, negotiate, not_acceptable, parse
+from ld_server.http.negotiation import FORMAT, parse
+from ld_server.http.pages.answers import Shown
 from ld_server.http.parameters import nearest, pairs
 from ld_server.http.showing import pages_of
-from ld_server.rdf import codecs
-from ld_server.rdf.formats import BY_MEDIA_TYPE, FORMATS, TURTLE
+from ld_server.rdf.formats import TURTLE
 from ld_server.services.parts import Parts
-from ld_server.sparql import guard, results
 from ld_server.sparql.description import description
 
 FORM = "application/x-www-form-urlencoded"
@@ -32,34 +22,6 @@ PARAMETERS = ("query", "default-graph-uri", "named-graph-uri")
 _MOST_PARAMETERS = 1000
 """More than elsewhere: a dataset may have many graphs."""
 
-TABLE_OFFERS: Mapping[str, tuple[str, str]] = {
-    results.JSON: (results.JSON, results.JSON),
-    results.XML: (results.XML, results.XML),
-    results.CSV: (results.CSV, "text/csv; charset=utf-8; header=present"),
-    results.TSV: (results.TSV, "text/tab-separated-values; charset=utf-8"),
-    "application/json": (results.JSON, "application/json"),
-    "application/xml": (results.XML, "application/xml"),
-}
-"""Answers to SELECT and ASK: what a client may accept → the syntax, and the Content-Type it is sent under."""
-
-GRAPH_OFFERS = tuple(name for form in FORMATS for name in form.media_types)
-"""Answers to CONSTRUCT and DESCRIBE."""
-
-_PAUSE = 0.004
-_LONGEST_PAUSE = 0.05
-"""Seconds between two looks at what the projector has still to do: the first, and the longest."""
-
-_LENIENT = re.compile(r'(?:\A|[,;])\s*handling\s*=\s*"?lenient"?\s*(?:\Z|[,;])', re.IGNORECASE)
-
-
-@dataclass(frozen=True)
-class Request:
-    """A query as it was asked."""
-
-    query: str
-    default_graphs: tuple[str, ...]
-    named_graphs: tuple[str, ...]
-
 
 class Sparql:
     """The endpoint."""
@@ -68,7 +30,8 @@ class Sparql:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        iri = parts.settings.base_iri + "/v1/sparql"
+        self._asking = Asking(parts)
+        self._iri = iri = parts.settings.base_iri + "/v1/sparql"
         self._itself = Single(Publication(iri, description(iri), TURTLE, parts.contexts, pages_of(parts), TURTLE_FIRST, "sparql", {}))
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
@@ -84,68 +47,7 @@ class Sparql:
         self._answer(req, resp, _request([*pairs(req.query_string, _MOST_PARAMETERS), *posted]))
 
     def _answer(self, req: falcon.Request, resp: falcon.Response, request: Request) -> None:
-        form = guard.check(request.query).form
-        respond = self._graph if form.gives_graph else self._table
-        resp.set_header("Vary", "Accept, Prefer")
-        resp.set_header("Cache-Control", "private, no-cache")
-        respond(req, resp, request)
-
-    def _table(self, req: falcon.Request, resp: falcon.Response, request: Request) -> None:
-        syntax, content_type = TABLE_OFFERS[_accepted(req, tuple(TABLE_OFFERS))]
-        resp.data = self._ask(req, resp, request, syntax)
-        resp.content_type = content_type
-
-    def _graph(self, req: falcon.Request, resp: falcon.Response, request: Request) -> None:
-        form = BY_MEDIA_TYPE[_accepted(req, GRAPH_OFFERS)]
-        found = self._ask(req, resp, request, results.N_TRIPLES)
-        resp.data = found if form.media_type == results.N_TRIPLES else codecs.write(results.statements(found), form)
-        resp.content_type = Wanted(form).content_type
-
-    def _ask(self, req: falcon.Request, resp: falcon.Response, request: Request, syntax: str) -> bytes:
-        self._catch_up(req, resp)
-        parts = self._parts
-        answer = parts.sparql.query(
-            request.query,
-            syntax,
-            default_graphs=request.default_graphs,
-            named_graphs=request.named_graphs,
-            timeout=parts.settings.sparql_timeout,
-        )
-        return answer.body
-
-    def _catch_up(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """Waits until everything is projected that is committed now. Raises StoreUnavailable, unless the client is lenient."""
-        with self._parts.ledger.read() as uow:
-            newest = uow.projections.newest()
-        if newest == 0 or self._projected(newest):
-            return
-        with self._parts.ledger.read() as uow:
-            backlog = uow.projections.backlog().count
-        if not _LENIENT.search(req.env.get("HTTP_PREFER", "")):
-            raise StoreUnavailable(f"{backlog} revisions wait for the SPARQL store; send Prefer: handling=lenient to do without them.")
-        resp.set_header("Preference-Applied", "handling=lenient")
-        resp.set_header("X-Projection-Backlog", str(backlog))
-
-    def _projected(self, newest: int) -> bool:
-        """Whether everything up to a position is in the store, at the latest after the time that a query may wait."""
-        deadline, pause = time.monotonic() + self._parts.settings.sparql_wait, _PAUSE
-        while self._waits(newest):
-            if time.monotonic() + pause > deadline:
-                return False
-            time.sleep(pause)
-            pause = min(_LONGEST_PAUSE, pause * 1.5)
-        return True
-
-    def _waits(self, newest: int) -> bool:
-        with self._parts.ledger.read() as uow:
-            return uow.projections.waiting(newest)
-
-
-def _accepted(req: falcon.Request, offers: tuple[str, ...]) -> str:
-    chosen = negotiate(req.env.get("HTTP_ACCEPT"), offers)
-    if chosen is None:
-        raise not_acceptable(offers)
-    return chosen
+        self._asking.answer(req, resp, request, Shown("Answer", self._iri, request.query))
 
 
 def _posted(req: falcon.Request, limit: int) -> list[tuple[str, str]]:

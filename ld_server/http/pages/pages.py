@@ -19,6 +19,7 @@ from markupsafe import Markup
 
 from ld_server.http.negotiation import FORMAT
 from ld_server.http.pages import words
+from ld_server.http.pages.answers import Shown, rows_of
 from ld_server.http.pages.exhibits import showcase
 from ld_server.http.pages.filters import controls
 from ld_server.http.pages.interface import interface
@@ -60,6 +61,9 @@ SYNTAXES: Mapping[str, str] = {
 }  # fmt: skip
 """Keys of the syntaxes, and of tables → what people call them."""
 
+TABLE_SYNTAXES: Mapping[str, str] = {"csv": "CSV", "tsv": "TSV", "json": "JSON", "xml": "XML"}
+"""The same for answers to SPARQL queries."""
+
 RESOURCE_SYNTAXES = tuple(key for key in SYNTAXES if key != "csv")
 
 BELOW: Mapping[str, tuple[str, ...]] = {"rentAction": ("allocations",)}
@@ -83,6 +87,7 @@ ABOUT: Mapping[str, str] = {
     "/contexts": "Contexts",
     "/problems": "Problems",
     "/v1/sparql": "SPARQL",
+    "/v1/queries": "Queries",
 }
 """What the foot of every page leads to."""
 
@@ -269,6 +274,25 @@ class Pages:
         title = words.label(iri.removesuffix(".jsonld"))
         return self._render(f"{view}.html", iri, body, **{"title": title, "source": source, "syntaxes": others, **told})
 
+    def answer(self, shown: Shown, content: bytes) -> str:
+        """The answer to a SPARQL query, in SPARQL's JSON, with what stands around it."""
+        rows = rows_of(content, self.gallery)
+        address = f"{shown.iri}?{urlencode(shown.said)}" if shown.said else shown.iri
+        return self._render(
+            "rows.html",
+            address,
+            "",
+            title=shown.title,
+            description=shown.description,
+            query=shown.query,
+            controls=shown.controls,
+            said=shown.said,
+            whole=self.places.href(shown.iri),
+            table=rows.table,
+            count=rows.count,
+            syntaxes=self._syntaxes(address, shown.syntaxes),
+        )
+
     def interface(self, iri: str, document: Mapping[str, Any]) -> str:
         """The OpenAPI document for people."""
         return self._render("docs.html", iri, "", title="The interface", syntaxes=[], **interface(document))
@@ -306,7 +330,8 @@ class Pages:
     def _syntaxes(self, iri: str, keys: Iterable[str]) -> list[Link]:
         """The same in the other syntaxes, for people who cannot say Accept."""
         address = self.places.href(iri) or ""
-        return [Link(SYNTAXES[key], f"{address}{'&' if '?' in address else '?'}{FORMAT}={key}") for key in keys if key in SYNTAXES]
+        names = {**SYNTAXES, **TABLE_SYNTAXES}
+        return [Link(names[key], f"{address}{'&' if '?' in address else '?'}{FORMAT}={key}") for key in keys if key in names]
 
 
 def _title(kind: Kind, document: dict[str, Any]) -> str:

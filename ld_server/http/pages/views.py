@@ -39,6 +39,18 @@ def _listing(document: Any, gallery: Gallery) -> Told:
     return {"members": [{"href": gallery.places.href(one["@id"]), **{key: one.get(key, "") for key in said}} for one in members]}
 
 
+def _queries(document: Any, gallery: Gallery) -> Told:
+    """The questions that have a name, each with the form that asks it."""
+    return {"members": [_query(one, gallery) for one in _several(document.get("member"))]}
+
+
+def _query(one: Mapping[str, Any], gallery: Gallery) -> Told:
+    parameters = [{"default": "", **each} for each in one["search"]["mapping"]]
+    name = words.last_part(str(one["@id"]))
+    asked = {"parameters": parameters, "can_be_asked": not any(each["required"] for each in parameters)}
+    return {"href": gallery.places.href(one["@id"]), "name": name, "title": one["title"], "description": one["description"], **asked}
+
+
 def _plain(document: Any, gallery: Gallery) -> Told:
     """Field by field."""
     fields = [one for one in gallery.fields(document, ("@context", "@id", "@type", "title")) if one.value]
@@ -130,6 +142,7 @@ VIEWS: Mapping[str, Callable[[Any, Gallery], Told]] = {
     "answer": _answer,
     "source": _source,
     "sparql": _source,
+    "queries": _queries,
     "vocabulary": _vocabulary,
     "shape": _shape,
     "context": _context,
