@@ -101,7 +101,8 @@ class InvenTree:
 
     def place(self, wanted: Wanted) -> Order:
         """A build order for the part whose IPN is the code of the item type."""
-        parts = _results(self._ask("GET", f"/api/part/?{urlencode({'IPN': wanted.code, 'limit': 2})}"))
+        alike = _results(self._ask("GET", f"/api/part/?{urlencode({'IPN': wanted.code, 'limit': 100})}"))
+        parts = [one for one in alike if one.get("IPN") == wanted.code]  # InvenTree's filter takes capitals and small letters for the same
         if len(parts) != 1:
             raise Refused(f"There is {'no part' if not parts else 'more than one part'} with the IPN {wanted.code}.")
         due = {"target_date": wanted.needed_by.isoformat()} if wanted.needed_by else {}

@@ -69,6 +69,11 @@ def test_every_setting_has_a_sentence(one):
     assert one.metadata["sentence"].endswith(".") and one.metadata["variable"].startswith("LD_")
 
 
+@pytest.mark.parametrize("one", [one for one in SETTINGS if re.search("TOKEN|SECRET|_KEY$|PASSWORD", one.metadata["variable"])])
+def test_what_opens_something_is_secret(one):
+    assert one.metadata["secret"], one.metadata["variable"]
+
+
 @pytest.mark.parametrize("template", sorted({route.template for route in ROUTES if "/revisions" not in route.template}))
 def test_every_address_is_documented(template, documentation):
     written = template.replace("{identifier}", "{id}")

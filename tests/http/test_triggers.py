@@ -288,3 +288,31 @@ def test_mistakes_in_a_dry_run_are_told(site: Site) -> None:
     problem(site.post(path, {"since": "yesterday"}), "invalid-parameter", 400)
     problem(site.post(path, {"since": "evt_1"}), "invalid-parameter", 400)
     problem(site.post(f"{TRIGGERS}/trig_9/match"), "not-found", 404)
+
+
+@pytest.mark.parametrize(("arguments", "member"), [
+    ({"createBuildRequests": "yes"}, "createBuildRequests"), ({"horizon": "soon"}, "horizon"), ({"horizon": "P3M"}, "horizon"),
+    ({"horizon": "P0D"}, "horizon"), ({"horizon": "P9999999D"}, "horizon"), ({"horizon": 90}, "horizon"),
+    ({"itemTypeId": "7"}, "itemTypeId"), ({"createBuildRequest": True}, "createBuildRequest"),
+])  # fmt: skip
+def test_arguments_that_a_planning_run_cannot_take_are_refused_when_they_are_configured(
+    site: Site, arguments: dict[str, Any], member: str
+) -> None:
+    action = {"type": "invoke_internal", "config": {"handler": "planning.shortfall_scan", "arguments": arguments}}
+    (violation,) = problem(site.post("/v1/triggers", {**NIGHTLY_SCAN, "actions": [action]}), "shape-violation", 422)["violations"]
+    assert violation["pointer"] == f"/actions/0/config/arguments/{member}"
+
+
+def test_a_planning_run_takes_its_options_from_its_trigger(site: Site) -> None:
+    arguments = {"createBuildRequests": True, "horizon": "P90D", "includePending": False, "itemTypeId": "itemType_1", "location": "Depot A"}
+    action = {"type": "invoke_internal", "config": {"handler": "planning.shortfall_scan", "arguments": arguments}}
+    made = site.post("/v1/triggers", {**NIGHTLY_SCAN, "actions": [action]})
+    assert (made.status_code, made.json["actions"][0]["config"]["arguments"]) == (201, arguments)
+
+
+NIGHTLY_SCAN = {
+    "name": "Nightly shortfall scan",
+    "source": "schedule",
+    "schedule": {"type": "cron", "expr": "0 2 * * *", "timezone": "UTC"},
+    "jobType": "planning.shortfall_scan",
+}

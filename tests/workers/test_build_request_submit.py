@@ -51,7 +51,7 @@ class Handler(BaseHTTPRequestHandler):
         parts = urlsplit(self.path)
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
         if parts.path == "/api/part/":
-            self.page([one for one in self.server.parts if one["IPN"] == query["IPN"]])
+            self.page([one for one in self.server.parts if one["IPN"].lower() == query["IPN"].lower()])
         elif parts.path == "/api/build/":
             self.page([one for one in self.server.orders if query["search"] in one["title"]])
         else:
@@ -64,6 +64,9 @@ class Handler(BaseHTTPRequestHandler):
             return
         if not body.get("title"):
             self.answer(400, {"title": ["This field is required."]})
+            return
+        if not next(one for one in self.server.parts if one["pk"] == body["part"]).get("assembly", True):
+            self.answer(400, {"part": ["Part must be an assembly"]})
             return
         with self.server.lock:
             pk = len(self.server.orders) + 41
@@ -80,7 +83,7 @@ class Handler(BaseHTTPRequestHandler):
         elif self.server.fails == "hang":
             time.sleep(1.5)
             self.answer(200, [])
-        elif self.server.fails in ("500", "502"):
+        elif self.server.fails.isdecimal():
             self.answer(int(self.server.fails), {"detail": "broken"})
         elif self.server.fails == "html":
             self.send_response(200)
@@ -174,7 +177,7 @@ def test_an_order_that_nobody_lived_to_write_down_is_not_placed_again(asking: Si
     assert (len(stand.orders), request(asking)["externalRef"]) == (1, "41")
 
 
-@pytest.mark.parametrize("fails", ["500", "502", "html", "hang"])
+@pytest.mark.parametrize("fails", ["403", "429", "500", "502", "html", "hang"])
 def test_what_gets_no_answer_waits_for_the_next_run(asking: Site, stand: Stand, fails: str) -> None:
     stand.fails = fails
     result = submit(asking.parts, InvenTree(stand.url, TOKEN, 0.5), NOW)
@@ -194,6 +197,25 @@ def test_a_part_that_nobody_knows_fails_with_the_reason(asking: Site, stand: Sta
     assert run(asking)["failed"] == ["build_1"]
     found = request(asking)
     assert (found["status"], found["metadata"]) == ("failed", {"failure": "There is no part with the IPN TN."})
+
+
+def test_a_part_is_the_one_with_the_very_code_whatever_is_like_it(asking: Site, stand: Stand) -> None:
+    stand.parts.insert(0, {"pk": 2, "name": "Tin", "IPN": "tn"})
+    assert run(asking)["submitted"] == ["build_1"]
+    assert [one["part"] for one in stand.orders] == [3]
+
+
+def test_an_order_that_is_refused_fails_in_the_words_of_the_system(asking: Site, stand: Stand) -> None:
+    stand.parts[0]["assembly"] = False
+    assert run(asking)["failed"] == ["build_1"]
+    assert "Part must be an assembly" in request(asking)["metadata"]["failure"]
+
+
+def test_an_order_that_is_called_off_calls_off_the_request(asking: Site, stand: Stand) -> None:
+    run(asking)
+    stand.orders[0]["status"] = 30
+    assert run(asking)["changed"] == ["build_1"]
+    assert request(asking)["status"] == "cancelled"
 
 
 def test_runs_at_once_order_once(asking: Site, stand: Stand) -> None:
