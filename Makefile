@@ -1,7 +1,7 @@
 # Every target does its own set-up: a Python (>= 3.11) with venv, and make, are all it needs.
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo test test-browser lint bench
+.PHONY: help up demo test test-browser test-amqp lint bench
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
@@ -27,6 +27,11 @@ test-browser: $(READY) ## Look at the pages with headless Chromium, which apt-ge
 	  { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium chromium-driver fonts-dejavu-core; }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,browser]'
 	@exec $(BIN)/python -m pytest tests/browser
+
+test-amqp: $(READY) ## Publish to a RabbitMQ of its own on loopback; apt-get installs it where it is missing (as root)
+	@test -x /usr/lib/rabbitmq/bin/rabbitmq-server || \
+	  { apt-get update -qq && RUNLEVEL=1 apt-get install -y -qq --no-install-recommends rabbitmq-server; }
+	@exec $(BIN)/python -m pytest tests/amqp
 
 lint: $(READY) ## Check style and types
 	$(BIN)/ruff check .

@@ -75,6 +75,15 @@ def _seconds(work: Any) -> float:
 
 def _prepare(parts: Parts, port: int) -> list[OutboxEntry]:
     """A webhook, a trigger that sends to it, and events that it is for."""
+    prepare_webhook(parts, port)
+    entries = [entry_of(number) for number in range(EVENTS)]
+    with parts.ledger.write() as uow:
+        uow.outbox.add(*entries)
+    return entries
+
+
+def prepare_webhook(parts: Parts, port: int) -> None:
+    """A webhook, and a trigger that sends to it."""
     occasion = deliveries.occasion_of_worker(parts, parts.now())
     with parts.ledger.write() as uow:
         webhook, secret = read_new_webhook({"url": f"http://127.0.0.1:{port}/", "concurrency": AT_ONCE})
@@ -82,13 +91,10 @@ def _prepare(parts: Parts, port: int) -> list[OutboxEntry]:
         action = {"type": "webhook", "webhookId": row.identifier}
         told = {"name": "Measure", "eventTypes": ["rentAction.approved"], "actions": [action]}
         triggers.create(uow, read_trigger(told), occasion, parts.sealing)
-    entries = [_entry(number) for number in range(EVENTS)]
-    with parts.ledger.write() as uow:
-        uow.outbox.add(*entries)
-    return entries
 
 
-def _entry(number: int) -> OutboxEntry:
+def entry_of(number: int) -> OutboxEntry:
+    """An event about one of the subjects, which the trigger is for."""
     subject, now = f"ra_{number % SUBJECTS}", datetime.now(UTC)
     envelope = {
         "id": f"evt_{number:032x}",

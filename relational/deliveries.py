@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, delete, func, insert, or_, select, text, update
+from sqlalchemy import Connection, Select, and_, bindparam, delete, func, insert, or_, select, text, update
 
 from relational import tables
 from relational.upsert import INSERT
@@ -129,6 +129,50 @@ _WINDOW = text(
 ).columns(tables.deliveries.c.identifier, first=tables.deliveries.c.identifier.type, first_due=tables.Instant)
 
 
+_THESE = _D.identifier.in_(bindparam("these", expanding=True))
+_NOW = bindparam("now", type_=tables.Instant)
+_SOMETHING = select(_D.identifier).where(_IS_UNFINISHED, _D.endpoint == _E.endpoint, _D.next_attempt_at <= _NOW).exists()
+_IS_SHUT = func.coalesce(or_(_E.open_until > _NOW, _E.next_slot_at > _NOW), False)
+
+# What every exchange with the ledger asks, put together once: that costs as much as running it.
+_OPEN_ENDPOINTS = _ENDPOINTS.where(_IS_SHUT.is_(False), _SOMETHING)
+_IS_DUE = _OPEN_ENDPOINTS.limit(1)
+_HOLD_ENDPOINTS = _OPEN_ENDPOINTS.order_by(_E.endpoint).with_for_update(skip_locked=True)
+_UNDER_WAY = (
+    select(_D.endpoint, func.count()).where(_D.status == "sending", _IS_UNFINISHED, _D.next_attempt_at > _NOW).group_by(_D.endpoint)
+)
+_DUE = _ROWS.where(_THESE, _IS_UNFINISHED, _D.next_attempt_at <= _NOW).order_by(_D.number).with_for_update(skip_locked=True)
+_CLAIM = (
+    update(tables.deliveries)
+    .where(_THESE)
+    .values(
+        status="sending",
+        lease_owner=bindparam("owner"),
+        next_attempt_at=bindparam("until", type_=tables.Instant),
+        attempts=_D.attempts + 1,
+    )
+)
+_HELD = (
+    select(_D.identifier, _D.attempts)
+    .where(_THESE, _D.status == "sending", _D.lease_owner == bindparam("owner"))
+    .order_by(_D.number)
+    .with_for_update()
+)
+_FINISH = (
+    update(tables.deliveries)
+    .where(_THESE)
+    .values(
+        status=bindparam("becomes"),
+        finished_at=_NOW,
+        last_status=bindparam("answered"),
+        last_error=bindparam("said"),
+        next_attempt_at=None,
+        lease_owner=None,
+    )
+)
+_NOTE = insert(tables.attempts)
+
+
 class Deliveries:
     """The gateway to deliveries, their attempts and replays, and the endpoints they go to."""
 
@@ -237,17 +281,15 @@ class Deliveries:
 
     def is_due(self, now: datetime) -> bool:
         """Whether there is an endpoint that something may be sent to now."""
-        return self._connection.execute(_open_endpoints(now).limit(1)).first() is not None
+        return self._connection.execute(_IS_DUE, {"now": now}).first() is not None
 
     def hold_endpoints(self, now: datetime) -> list[Endpoint]:
         """The endpoints that something may be sent to now, without those that others hold. Nobody else claims there until we commit."""
-        query = _open_endpoints(now).order_by(_E.endpoint).with_for_update(skip_locked=True)
-        return [Endpoint(*row) for row in self._connection.execute(query)]
+        return [Endpoint(*row) for row in self._connection.execute(_HOLD_ENDPOINTS, {"now": now})]
 
     def under_way(self, now: datetime) -> dict[str, int]:
         """Endpoint → how many deliveries are being sent there now."""
-        query = select(_D.endpoint, func.count()).where(_D.status == "sending", _D.next_attempt_at > now).group_by(_D.endpoint)
-        return {row[0]: row[1] for row in self._connection.execute(query)}
+        return {row[0]: row[1] for row in self._connection.execute(_UNDER_WAY, {"now": now})}
 
     def candidates(self, endpoint: str, now: datetime, limit: int) -> list[Candidate]:
         """The first `limit` deliveries that are due at an endpoint, each with the one that must go before it, which may be itself."""
@@ -263,10 +305,9 @@ class Deliveries:
         """Take those of the deliveries that are due, until the end of a lease; they are given back as they were before, by number."""
         if not identifiers:
             return []
-        due = and_(_D.identifier.in_(identifiers), _D.status.in_(UNFINISHED), _D.next_attempt_at <= now)
-        found = self._read(_ROWS.where(due).order_by(_D.number).with_for_update(skip_locked=True))
-        changed = {"status": "sending", "lease_owner": owner, "next_attempt_at": until, "attempts": _D.attempts + 1}
-        self._connection.execute(update(tables.deliveries).where(_D.identifier.in_([one.identifier for one in found])).values(changed))
+        found = [Delivery(*row) for row in self._connection.execute(_DUE, {"these": list(identifiers), "now": now})]
+        these = [one.identifier for one in found]
+        self._connection.execute(_CLAIM, {"these": these, "owner": owner, "until": until})
         return found
 
     # --- what came of it --------------------------------------------------------------------------------------------------
@@ -275,18 +316,17 @@ class Deliveries:
         """Write attempts down."""
         rows = [{one.name: getattr(row, one.name) for one in fields(Attempt)} for row in attempts]
         if rows:
-            self._connection.execute(insert(tables.attempts), rows)
+            self._connection.execute(_NOTE, rows)
 
     def held(self, attempts: Mapping[str, int], owner: str) -> set[str]:
         """Those of the deliveries that this owner is still sending, at this attempt. Nobody takes them until this transaction ends."""
-        query = select(_D.identifier, _D.attempts).where(_D.identifier.in_(attempts), _D.status == "sending", _D.lease_owner == owner)
-        return {row[0] for row in self._connection.execute(query.order_by(_D.number).with_for_update()) if attempts[row[0]] == row[1]}
+        rows = self._connection.execute(_HELD, {"these": list(attempts), "owner": owner})
+        return {row[0] for row in rows if attempts[row[0]] == row[1]}
 
     def finish(self, identifiers: Collection[str], status: str, now: datetime, last_status: int | None, error: str | None) -> None:
         """Nothing more is to be done for these."""
-        changed = {"status": status, "finished_at": now, "last_status": last_status, "last_error": error}
-        cleared = {"next_attempt_at": None, "lease_owner": None}
-        self._connection.execute(update(tables.deliveries).where(_D.identifier.in_(identifiers)).values(changed | cleared))
+        said = {"becomes": status, "now": now, "answered": last_status, "said": error}
+        self._connection.execute(_FINISH, {"these": list(identifiers), **said})
 
     def retry(self, identifier: str, failures: int, at: datetime, last_status: int | None, error: str | None) -> None:
         """Try this one again at an instant."""
@@ -314,12 +354,6 @@ class Deliveries:
 
     def _read(self, query: Select[Any]) -> list[Delivery]:
         return [Delivery(*row) for row in self._connection.execute(query)]
-
-
-def _open_endpoints(now: datetime) -> Select[Any]:
-    something = select(_D.identifier).where(_IS_UNFINISHED, _D.endpoint == _E.endpoint, _D.next_attempt_at <= now)
-    is_shut = or_(_E.open_until > now, _E.next_slot_at > now)
-    return _ENDPOINTS.where(func.coalesce(is_shut, False).is_(False), something.exists())
 
 
 def _having(query: Select[Any], having: Mapping[str, Any]) -> Select[Any]:

@@ -160,8 +160,8 @@ class Outbox:
 
     def by_ids(self, identifiers: Collection[str]) -> dict[str, Numbered]:
         """Those of these events that exist, by id. One that has no sequence yet has 0."""
-        query = select(func.coalesce(_O.sequence, 0), *_COLUMNS).where(_O.id.in_(identifiers))
-        return {one.entry.id: one for one in _numbered(self._read(query))}
+        rows = self._connection.execute(_BY_IDS, {"these": list(identifiers)}).all()
+        return {one.entry.id: one for one in _numbered(rows)}
 
     def old(self, before: datetime, up_to: int, limit: int) -> dict[str, int]:
         """
@@ -182,6 +182,7 @@ class Outbox:
 
 
 _BY_ID = _NUMBERED.where(_O.id == bindparam("of"))
+_BY_IDS = select(func.coalesce(_O.sequence, 0), *_COLUMNS).where(_O.id.in_(bindparam("these", expanding=True)))
 
 
 def _numbered(rows: Sequence[Any]) -> list[Numbered]:

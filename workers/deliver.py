@@ -10,10 +10,11 @@ import asyncio
 import logging
 import random
 import threading
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cache
 from time import monotonic
 
 from ld_server.domain.errors import StoreUnavailable
@@ -24,6 +25,7 @@ from ld_server.services.meters import ATTEMPT_SECONDS, ATTEMPTS
 from ld_server.services.parts import Parts
 from relational.deliveries import Candidate, Delivery, Endpoint
 from relational.unit_of_work import UnitOfWork
+from relational.webhooks import WebhookRow
 from workers.actions import ACTIONS
 from workers.actions.job import Job, Means, Outcome
 from workers.actions.webhook import open_session
@@ -44,6 +46,9 @@ GRACE = 5.0
 """Seconds that what is under way is given when the worker stops. The rest is handed back."""
 
 LONGEST_PAUSE = 2.0
+
+FindWebhook = Callable[[str], WebhookRow | None]
+"""A webhook by its identifier; each is asked for once in a transaction."""
 
 
 class Deliverer:
@@ -104,7 +109,11 @@ class Deliverer:
             await self._hand_back(ledger_thread)
 
     async def _step(self, means: Means, ledger_thread: ThreadPoolExecutor) -> None:
-        """Exchanges results for jobs, whatever happens, and waits until there is something to do."""
+        """
+        Exchanges results for jobs, whatever happens, and waits until there is something to do: a result, a nudge, or the next look.
+
+        What comes in while the ledger is busy is written down together the next time.
+        """
         try:
             jobs = await self._exchange(ledger_thread)
             self._failures = 0
@@ -113,7 +122,7 @@ class Deliverer:
             return
         for job in jobs:
             self._under_way[job.delivery.identifier] = asyncio.create_task(self._send(job, means))
-        if not jobs and not self._results:
+        if not self._results:
             await self._wait(self._parts.settings.delivery_interval)
 
     async def _wait(self, seconds: float) -> None:
@@ -240,20 +249,23 @@ class Turns:
             return uow.deliveries.is_due(now)
 
     def _claimed(self, uow: UnitOfWork, room: int, busy: set[str], now: datetime) -> list[Job]:
-        states = self._in_turn(uow.deliveries.hold_endpoints(now))
-        chosen = self._chosen(uow, states, room, busy, now) if states else []
+        states, webhook = self._in_turn(uow.deliveries.hold_endpoints(now)), cache(uow.webhooks.find)
+        chosen = self._chosen(uow, states, room, busy, now, webhook) if states else []
         until = now + timedelta(seconds=self.parts.settings.delivery_lease)
         found = uow.deliveries.claim(chosen, self.owner, now, until)
         note_lost(uow, [one for one in found if one.status == "sending"], now)
-        return _jobs(uow, found, until, {one.endpoint for one in states if one.failures == 0}, now) if found else []
+        well = {one.endpoint for one in states if one.failures == 0}
+        return _jobs(uow, found, until, well, now, webhook) if found else []
 
-    def _chosen(self, uow: UnitOfWork, states: Sequence[Endpoint], room: int, busy: set[str], now: datetime) -> list[str]:
+    def _chosen(
+        self, uow: UnitOfWork, states: Sequence[Endpoint], room: int, busy: set[str], now: datetime, webhook: FindWebhook
+    ) -> list[str]:
         """The deliveries to take, an equal share from each endpoint. The next time another endpoint is the first."""
         under_way = uow.deliveries.under_way(now)
         share = max(1, room // len(states))
         chosen: list[str] = []
         for state in states:
-            limits = _limits(uow, state)
+            limits = _limits(state, webhook)
             places = min(limits.concurrency - under_way.get(state.endpoint, 0), limits.burst, share, room - len(chosen))
             taken = _first_in_line(uow, state.endpoint, max(0, places), busy, now)
             chosen += taken
@@ -297,8 +309,8 @@ def limits_of(state: Endpoint, concurrency: int, rate_limit: int | None, rate_se
     return Limits(places, burst, timedelta(seconds=(rate_seconds or 1) / (rate_limit - burst + 1)))
 
 
-def _limits(uow: UnitOfWork, state: Endpoint) -> Limits:
-    row = uow.webhooks.find(state.endpoint) if state.endpoint.startswith("hook_") else None
+def _limits(state: Endpoint, webhook: FindWebhook) -> Limits:
+    row = webhook(state.endpoint) if state.endpoint.startswith("hook_") else None
     if row is None:
         return limits_of(state, AT_ONE_ENDPOINT, None, None)
     if not row.enabled:
@@ -322,7 +334,9 @@ def _can_go(candidate: Candidate) -> bool:
 FORGOTTEN = "The event is no longer kept."
 
 
-def _jobs(uow: UnitOfWork, deliveries: Sequence[Delivery], until: datetime, well: Collection[str], now: datetime) -> list[Job]:
+def _jobs(
+    uow: UnitOfWork, deliveries: Sequence[Delivery], until: datetime, well: Collection[str], now: datetime, webhook: FindWebhook
+) -> list[Job]:
     """
     Jobs with what they need to be carried out: the event, and the webhook where there is one. `well`: endpoints without failures.
 
@@ -332,11 +346,9 @@ def _jobs(uow: UnitOfWork, deliveries: Sequence[Delivery], until: datetime, well
     orphans = [one.identifier for one in deliveries if one.event_id not in events]
     if orphans:
         uow.deliveries.finish(orphans, "dead", now, None, FORGOTTEN)
-    webhooks = {name: uow.webhooks.find(name) for name in {one.webhook for one in deliveries} if name is not None}
 
     def job(one: Delivery) -> Job:
         event = replace(events[one.event_id], sequence=one.sequence)
-        webhook = webhooks.get(one.webhook) if one.webhook else None
-        return Job(one, one.attempts + 1, event, webhook, until, is_well=one.endpoint in well)
+        return Job(one, one.attempts + 1, event, webhook(one.webhook) if one.webhook else None, until, is_well=one.endpoint in well)
 
     return [job(one) for one in deliveries if one.event_id in events]

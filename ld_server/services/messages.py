@@ -29,6 +29,8 @@ def payload(event: Numbered, transforms: Sequence[Mapping[str, Any]] = ()) -> by
 
     Raises TransformFailed.
     """
+    if not transforms:
+        return (feed.told(event) if event.sequence else event.entry.body).encode()
     content = envelope_of(event)
     for transform in transforms:
         content = transformed(content, transform)

@@ -8,7 +8,8 @@ it seals what the others could not open.
 import base64
 import hashlib
 import hmac
-from functools import cached_property
+from collections.abc import Callable
+from functools import cached_property, lru_cache
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
@@ -19,6 +20,8 @@ from relational.unit_of_work import UnitOfWork
 
 FACT = "secret_key"
 """The fact that has the fingerprint of the key with which this deployment seals."""
+
+REMEMBERED = 1024
 
 SHORTEST = 16
 """Characters of a secret that somebody chose."""
@@ -43,6 +46,14 @@ class Sealing:
 
     def opened(self, sealed: str) -> str:
         """The text that was sealed. Raises StoreUnavailable when it was sealed with a key that is not known here."""
+        return self._opened(sealed)
+
+    @cached_property
+    def _opened(self) -> Callable[[str], str]:
+        """The last texts are remembered: a webhook has the same secret for each of its deliveries."""
+        return lru_cache(maxsize=REMEMBERED)(self._open)
+
+    def _open(self, sealed: str) -> str:
         try:
             return self._fernet.decrypt(sealed.encode()).decode()
         except InvalidToken as error:

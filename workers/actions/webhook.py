@@ -100,9 +100,10 @@ async def _refuse_literal(place: Place, means: Means) -> None:
 
     Names whose addresses allow nothing but https are refused here, too, before anything is said to them in the open.
     """
-    if place.scheme == "http" or ":" in place.host or place.host.replace(".", "").isdigit():
-        literal: Resolve = means.resolve if _is_name(place.host) else lambda host, _port: [host]
-        await asyncio.get_running_loop().run_in_executor(None, connectable, place, means.allowed, literal)
+    if not _is_name(place.host):
+        connectable(place, means.allowed, lambda host, _port: [host])
+    elif place.scheme == "http":
+        await asyncio.get_running_loop().run_in_executor(None, connectable, place, means.allowed, means.resolve)
 
 
 def _is_name(host: str) -> bool:
