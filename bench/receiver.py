@@ -10,6 +10,9 @@ from multiprocessing.connection import Connection
 
 from aiohttp import web
 
+LOOK = 0.02
+"""Seconds between two looks at how much has arrived."""
+
 
 @dataclass(frozen=True)
 class Receiver:
@@ -29,7 +32,7 @@ class Receiver:
         while self.count() < count:
             if time.monotonic() > end:
                 raise SystemExit(f"not everything arrived in {seconds:.0f} s")
-            time.sleep(0.1)
+            time.sleep(LOOK)
         self.pipe.send("times")
         times: dict[str, float] = self.pipe.recv()
         return times
