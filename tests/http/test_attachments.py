@@ -401,6 +401,20 @@ def test_a_file_that_is_not_what_it_was_said_to_be_is_refused(liberal: Desk, cas
     assert liberal.events() == [] and liberal.keys() == []
 
 
+def test_a_file_has_the_size_that_was_announced_wherever_it_was_uploaded(desk: Desk) -> None:
+    """A store that clients speak to by themselves may have taken another file than it was told of."""
+    fields = {"ownerKind": "asset", "ownerId": desk.asset, "byteSize": str(len(PHOTO) + 1)}
+    found = problem(desk.posted(fields), "content-refused", 422)
+    assert (found["field"], found["announced"], found["found"]) == ("byteSize", len(PHOTO) + 1, len(PHOTO))
+    draft = desk.initiated(byteSize=len(PHOTO) + 1, checksum=None)
+    with desk.site.parts.ledger.read() as uow:
+        kept = uow.attachment_drafts.find(1)
+    assert kept is not None
+    desk.site.parts.blobs.put(attachments.draft_key(kept.token), [PHOTO], "image/jpeg")
+    assert problem(desk.completed(draft), "content-refused", 422)["found"] == len(PHOTO)
+    assert desk.events() == [] and desk.keys() == []
+
+
 def test_after_a_wrong_file_the_right_one_can_be_uploaded(desk: Desk) -> None:
     draft = desk.initiated()
     desk.uploaded(draft, bytes(len(PHOTO)))
