@@ -282,6 +282,11 @@ class Index:
         resource = self.find(table, column, value) if value is not None else None
         if resource is None or resource == row["identifier"]:
             return None
+        return self.duplicate(field, value, resource)
+
+    @staticmethod
+    def duplicate(field: str, value: Any, resource: str) -> Duplicate:
+        """The refusal of a value that another resource has."""
         return Duplicate(f"{field} {value!r} belongs to {resource} already.", field=field, resource=resource)
 
 

@@ -100,10 +100,16 @@ class Ledger:
 
         The StoreUnavailable of a commit that Postgres did not confirm says that its outcome is unknown.
         """
-        with outages_told(), self._turn(), self.engine.connect() as connection, connection.begin() as transaction:
+        with self.begin() as connection:
             uow = UnitOfWork(connection)
             yield uow
             uow.documents.tally()
+
+    @contextmanager
+    def begin(self) -> Iterator[Connection]:
+        """The same with nothing around it: for a unit of work of another sort."""
+        with outages_told(), self._turn(), self.engine.connect() as connection, connection.begin() as transaction:
+            yield connection
             with lost_commits_told():
                 transaction.commit()
 

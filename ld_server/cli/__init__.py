@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from importlib.metadata import version
 
 from ld_server.bootstrap import WrongBase
-from ld_server.cli import keys, processes, upkeep
+from ld_server.cli import backups, exchange, keys, processes, upkeep
+from ld_server.cli.backups import BrokenBackup
 from ld_server.cli.deployment import Arguments, data_argument, web_arguments
 from ld_server.domain.errors import Refusal
 from ld_server.services.sealing import WrongSecretKey
@@ -40,10 +41,24 @@ COMMANDS = (
     Command("rebuild counters", "Count the promises of every stock pool again.", upkeep.rebuild_counters),
     Command("rebuild graphs", "Bring every document to the SPARQL store again, and drop the graphs of none.", upkeep.rebuild_graphs),
     Command("check", "Tell whether every store is reachable and in step, and every document in shape.", upkeep.check),
+    Command("export", "Write the whole dataset, or a part of it, as one file.", exchange.export, (exchange.export_arguments,)),
+    Command(
+        "load", "Restore what was exported, and make what is new, from files in any syntax.", exchange.load, (exchange.load_arguments,)
+    ),
+    Command("backup", "Copy every store to one consistent point, while everything runs.", backups.backup, (backups.backup_arguments,)),
+    Command("restore", "Bring a backup back into a deployment that has nothing yet.", backups.restore, (backups.restore_arguments,)),
     Command("rebase", "Rename all resources to another base IRI, while nothing runs.", upkeep.rebase, (upkeep.rebase_arguments,)),
 )
 
-REFUSALS: Mapping[type[Exception], int] = {InvalidSetting: 2, Taken: 2, WrongBase: 2, WrongSecretKey: 2, Refusal: 1, StartFailed: 1}
+REFUSALS: Mapping[type[Exception], int] = {
+    InvalidSetting: 2,
+    Taken: 2,
+    WrongBase: 2,
+    WrongSecretKey: 2,
+    BrokenBackup: 1,
+    Refusal: 1,
+    StartFailed: 1,
+}
 """What is told in one line, and the exit status: 2 when something must be changed first, 1 when it did not work this time."""
 
 

@@ -9,9 +9,10 @@ each line, so that it can be read in pieces, too.
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import orjson
-from pyoxigraph import Quad, RdfFormat, Triple, parse, serialize
+from pyoxigraph import NamedNode, Quad, RdfFormat, Triple, parse, serialize
 
 from ld_server.rdf import codecs, vocab
 from ld_server.rdf.adoption import Adopted
@@ -43,6 +44,22 @@ def quads(batch: Sequence[Graph], contexts: Contexts) -> Iterator[Quad]:
     graphs = ",".join(f'{{"@id":{_text(one.iri)},"@graph":{_bare(one.body, contexts)}}}' for one in batch)
     source = f'{contexts.inline_head}"@graph":[{graphs}]}}'
     return iter(parse(source, RdfFormat.JSON_LD, rename_blank_nodes=True))
+
+
+def graphs_in(content: bytes, old: str, new: str) -> Iterator[tuple[str, list[Triple]]]:
+    """The graphs of a text in N-Quads, one after the other; what is named under the base IRI `old` is named under `new`."""
+    statements = parse(content, RdfFormat.N_QUADS)
+    return by_graph(statements if old == new else (_moved(one, old, new) for one in statements))
+
+
+def _moved(one: Quad, old: str, new: str) -> Quad:
+    subject, predicate, value, graph = (_renamed(term, old, new) for term in (one.subject, one.predicate, one.object, one.graph_name))
+    return Quad(subject, predicate, value, graph)
+
+
+def _renamed(term: Any, old: str, new: str) -> Any:
+    is_old = isinstance(term, NamedNode) and f"{term.value}/".startswith((f"{old}/", f"{old}#"))
+    return NamedNode(new + term.value.removeprefix(old)) if is_old else term
 
 
 def by_graph(statements: Iterable[Quad]) -> Iterator[tuple[str, list[Triple]]]:

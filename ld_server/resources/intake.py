@@ -81,6 +81,11 @@ class Arrived:
     outcome: Document | Refusal
     remarks: tuple[Violation, ...] = ()
 
+    @property
+    def sent_as(self) -> str:
+        """The IRI by which it came; empty where it had none."""
+        return self.portion.root.value if isinstance(self.portion.root, NamedNode) else ""
+
     def named(self, node: Any) -> Any:
         """A node of ours under the name by which it came; what came without a name is a blank node."""
         if self.adopted is None or not isinstance(node, NamedNode) or not node.value.startswith(self.adopted.root):
@@ -160,8 +165,7 @@ class Arrivals:
         return told
 
     def _reported(self, report: Report) -> Report:
-        root = self.resources[report.index].portion.root
-        focus = root.value if isinstance(root, NamedNode) else ""
+        focus = self.resources[report.index].sent_as
         return Report(report.index, self._pointer(report.index, ""), focus, self.in_their_words(report.refusal, report.index))
 
     def _violation_in_their_words(self, refusal: ShapeViolation, index: int) -> ShapeViolation:

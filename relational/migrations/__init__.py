@@ -12,9 +12,10 @@ from relational.engine import outages_told
 from relational.locks import Lock, taking
 
 
-def migrate(engine: Engine) -> None:
+def migrate(engine: Engine, version: str = "head") -> None:
     """
-    Bring the database up to date, in one transaction: it is changed as a whole or not at all. Safe to run from several processes.
+    Bring the database up to date, or to a version, in one transaction: it is changed as a whole or not at all. Safe to run from several
+    processes.
 
     Raises StoreUnavailable when the database cannot be reached.
     """
@@ -22,7 +23,12 @@ def migrate(engine: Engine) -> None:
         if connection.dialect.name == "postgresql":
             connection.execute(text("SET LOCAL lock_timeout = 0"))
             connection.execute(taking(Lock.MIGRATION))
-        command.upgrade(configuration(connection), "head")
+        command.upgrade(configuration(connection), version)
+
+
+def current(connection: Connection) -> str:
+    """The version of the schema of a database."""
+    return str(MigrationContext.configure(connection).get_current_revision())
 
 
 def is_current(engine: Engine) -> bool:
