@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime, timedelta
 
 from ld_server.domain.errors import StoreUnavailable
-from ld_server.rdf.representation import triples_of
+from ld_server.rdf.datasets import Graph, graphs_of
 from ld_server.services.meters import REVISIONS_PROJECTED
 from ld_server.services.parts import Parts
 from relational.documents import Head
@@ -96,8 +96,9 @@ def bring(parts: Parts, identifiers: Collection[str]) -> None:
     """
     heads = _heads(parts, identifiers)
     while identifiers:
-        graphs = {parts.naming.iri(one): triples_of(heads[one].body, parts.contexts) if one in heads else [] for one in identifiers}
-        parts.sparql.replace(graphs)
+        there = [Graph(parts.naming.iri(one), heads[one].body) for one in identifiers if one in heads]
+        gone = [parts.naming.iri(one) for one in identifiers if one not in heads]
+        parts.sparql.replace({**dict.fromkeys(gone, ()), **graphs_of(there, parts.contexts)})
         brought, heads = heads, _heads(parts, identifiers)
         identifiers = [one for one in identifiers if _revision(brought, one) != _revision(heads, one)]
 

@@ -62,6 +62,11 @@ def _renamed(term: Any, old: str, new: str) -> Any:
     return NamedNode(new + term.value.removeprefix(old)) if is_old else term
 
 
+def graphs_of(batch: Sequence[Graph], contexts: Contexts) -> dict[str, list[Triple]]:
+    """The statements of each of these documents, by the name of its graph."""
+    return dict(by_graph(quads(batch, contexts)))
+
+
 def by_graph(statements: Iterable[Quad]) -> Iterator[tuple[str, list[Triple]]]:
     """The statements of graph after graph, as they follow one another; without a graph under an empty name."""
     name: str | None = None
