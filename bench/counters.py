@@ -175,7 +175,7 @@ def _measured(name: str, engine: Engine, count: int) -> list[Row]:
 
 def _with(connection: Connection, layout: Layout, count: int) -> tuple[str, ...]:
     connection.execute(delete(tables.counters))
-    kept, capacity = Counters(connection, layout), Capacities(connection, layout)
+    kept, capacity = Counters(connection, layout), Capacities(Wire.of(connection), layout)
     pools = [pool for some in kept.pools().values() for pool in some]
     began = time.perf_counter()
     kept.rebuild(pools)

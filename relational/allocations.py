@@ -17,15 +17,17 @@ from sqlalchemy import (
     literal_column,
     or_,
     select,
+    text,
     union_all,
     update,
 )
-from sqlalchemy.exc import IntegrityError
 
 from ld_server.domain.window import LATEST
 from relational import tables
 from relational.counters import Counters
+from relational.given import Given
 from relational.index import number_of
+from relational.wire import VIOLATIONS, Statement, Wire, planned_once
 
 
 class DoubleBooking(Exception):
@@ -92,10 +94,20 @@ _BLOCKS = _B.status.in_([literal_column(f"'{status}'") for status in tables.BLOC
 """Literal, not bound: a planner uses a partial index only where it can see that its condition holds."""
 
 _OUT = _B.status == literal_column("'in_use'")
+_NAMES = (*AllocationRow.__slots__, "asset_number")
 _CHANGE = (
-    update(tables.allocations)
-    .where(_B.number == bindparam("of"))
-    .values({name: bindparam(name) for name in (*AllocationRow.__slots__, "asset_number") if name != "number"})
+    update(tables.allocations).where(_B.number == bindparam("of")).values({name: bindparam(name) for name in _NAMES if name != "number"})
+)
+
+
+_ADD = Statement(insert(tables.allocations), _NAMES)
+
+_HELD = Given("held", {"identifier": "text"})
+_HOLD = Statement(
+    text(
+        f"SELECT identifier, {planned_once('true')} FROM item_types WHERE identifier IN ({_HELD.select('postgresql')}) "  # noqa: S608
+        "ORDER BY identifier FOR NO KEY UPDATE OF item_types"
+    )
 )
 
 
@@ -131,7 +143,7 @@ class Allocations:
     """
 
     def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+        self._connection, self._wire = connection, Wire.of(connection)
         self._counters = Counters(connection)
 
     def hold(self, item_types: Iterable[str]) -> None:
@@ -140,12 +152,12 @@ class Allocations:
 
         Reading what is free and then allocating is only safe while held: under READ COMMITTED two writers would both see
         the last unit free. Sorted, so that two kits sharing parts cannot deadlock. SQLite has one writer at a time anyway.
+
+        Others wait while the rest of the transaction is planned and counted: its statements are those that are planned once.
         """
-        if self._connection.dialect.name == "sqlite":
+        if self._wire.engine == "sqlite":
             return
-        held = tables.item_types.c.identifier
-        wanted = select(held).where(held.in_(sorted(set(item_types)))).order_by(held).with_for_update(key_share=True)
-        self._connection.execute(wanted).all()
+        self._wire.rows(_HOLD, _HELD.values(self._wire.engine, [(one,) for one in sorted(set(item_types))]))
 
     def keep(self, item_types: Iterable[str]) -> None:
         """
@@ -192,8 +204,8 @@ class Allocations:
         if not rows:
             return
         try:
-            self._connection.execute(insert(tables.allocations), [_values(row) for row in rows])
-        except IntegrityError as error:
+            self._wire.run_each(_ADD, [_values(row) for row in rows])
+        except VIOLATIONS as error:
             raise _judged(error) from error
         self._counters.recount(change for row in rows for change in _counted(row.stock_pool, row.blocked_from, row.blocked_to))
 
@@ -217,7 +229,7 @@ class Allocations:
         change = update(tables.allocations).where(_B.number.in_(sorted(numbers))).values(status=status).returning(*_COUNTED)
         try:
             changed = self._connection.execute(change).all()
-        except IntegrityError as error:
+        except VIOLATIONS as error:
             raise _judged(error) from error
         self._counters.recount(instant for row in changed for instant in _counted(*row))
 
@@ -234,7 +246,7 @@ class Allocations:
                 self._connection.execute(update(tables.allocations).where(_B.number.in_(before)).values(status="cancelled"))
             if changed:
                 self._connection.execute(_CHANGE, [{**_values(row), "of": row.number} for row in changed])
-        except IntegrityError as error:
+        except VIOLATIONS as error:
             raise _judged(error) from error
         self._counters.recount(instant for row in changed for instant in _moved(before[row.number], row))
         self.add([row for row in rows if row.number not in before])
@@ -260,5 +272,5 @@ def _moved(before: AllocationRow, after: AllocationRow) -> list[tuple[str, datet
     return [*_counted(*was[:3]), *_counted(*now[:3])] if was != now else []
 
 
-def _judged(error: IntegrityError) -> Exception:
-    return DoubleBooking("a unit is promised already in an overlapping window") if tables.NEVER_TWICE in str(error.orig) else error
+def _judged(error: Exception) -> Exception:
+    return DoubleBooking("a unit is promised already in an overlapping window") if tables.NEVER_TWICE in str(error) else error

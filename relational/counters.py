@@ -23,6 +23,7 @@ from sqlalchemy import Connection, TextClause, delete, select, text
 from relational import tables
 from relational.buckets import DAY, HOUR, Layout, bucket_of, buckets_around, first_of, last_of
 from relational.given import Given
+from relational.wire import Statement, Wire
 
 LAYOUT = Layout((HOUR, DAY, 32 * DAY))
 """Measured beside others: `python -m bench.counters`."""
@@ -143,8 +144,12 @@ UNION SELECT pool FROM (SELECT * FROM kept EXCEPT SELECT * FROM told) AS wrong
 
 
 @lru_cache(maxsize=16)
-def _recount(layout: Layout, engine: str) -> TextClause:
+def _recount(layout: Layout) -> Statement:
     """The statement that counts certain buckets anew, and what has them as its parts."""
+    return Statement({engine: _recount_on(layout, engine) for engine in WORDS})
+
+
+def _recount_on(layout: Layout, engine: str) -> TextClause:
     given = [f"{one.name} AS ({one.select(engine)})" for one in (_SHORTEST, _LONGER)]
     longer = [
         _FROM_PARTS.format(level=level, parts=_PARTS_OF_SOME.format(below=level - 1, span=span, shorter=shorter))
@@ -202,7 +207,7 @@ class Counters:
             return
         bounds = [(pool, bucket, first_of(bucket, span), last_of(bucket, span)) for pool, bucket in shortest]
         values = {**_SHORTEST.values(self._engine, bounds), **_LONGER.values(self._engine, self._longer(shortest))}
-        self._connection.execute(_recount(self._layout, self._engine), values)
+        Wire.of(self._connection).run(_recount(self._layout), values)
 
     def rebuild(self, pools: Sequence[str]) -> None:
         """Count everything in these pools anew."""

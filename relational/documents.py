@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Executable, Select, bindparam, func, select, text, tuple_
+from sqlalchemy import Connection, Select, bindparam, func, select, text, tuple_
 
 from ld_server.domain.errors import Stale
 from relational import tables
+from relational.given import Given
+from relational.wire import Statement, Wire
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +68,15 @@ HEAD = tuple(tables.documents.c[name] for name in Head.__slots__)
 """The columns of a Head, in its order."""
 
 _HEADS: Select[Any] = select(*HEAD)
-_HEAD = _HEADS.where(tables.documents.c.identifier == bindparam("of"))
-_SOME_HEADS = _HEADS.where(tables.documents.c.identifier.in_(bindparam("identifiers", expanding=True)))
-_LOCKED = _HEAD.with_for_update(key_share=True)
+_OF = _HEADS.where(tables.documents.c.identifier == bindparam("of"))
+_HEAD, _LOCKED = Statement(_OF), Statement(_OF.with_for_update(key_share=True))
+_WANTED = Given("wanted", {"identifier": "text"})
+_SOME_HEADS = Statement(
+    {
+        engine: text(f"SELECT {', '.join(Head.__slots__)} FROM ({_WANTED.select(engine)}) AS wanted JOIN documents USING (identifier)")  # noqa: S608
+        for engine in ("postgresql", "sqlite")
+    }
+)
 _REVISIONS = select(*(tables.revisions.c[name] for name in Revision.__slots__))
 _HISTORY = (
     select(*(tables.revisions.c[name] for name in HistoryEntry.__slots__))
@@ -78,10 +86,34 @@ _HISTORY = (
 )
 
 
-class Documents:
+class Heads:
+    """The gateway to the newest states of resources."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+
+    def head(self, identifier: str) -> Head | None:
+        """The newest state of a resource, or None."""
+        return self._first(_HEAD, identifier)
+
+    def heads(self, identifiers: Iterable[str]) -> dict[str, Head]:
+        """The newest states of those resources that exist, by identifier."""
+        wanted = sorted(set(identifiers))
+        if not wanted:
+            return {}
+        rows = self._wire.rows(_SOME_HEADS, _WANTED.values(self._wire.engine, [(one,) for one in wanted]))
+        return {row[0]: Head(*row) for row in rows}
+
+    def _first(self, statement: Statement, identifier: str) -> Head | None:
+        rows = self._wire.rows(statement, {"of": identifier})
+        return Head(*rows[0]) if rows else None
+
+
+class Documents(Heads):
     """The gateway to documents."""
 
     def __init__(self, connection: Connection) -> None:
+        super().__init__(Wire.of(connection))
         self._connection = connection
         self._added: Counter[str] = Counter()
 
@@ -97,11 +129,10 @@ class Documents:
         """
         if kind not in tables.KINDS:
             raise ValueError(f"{kind!r} has no numbers")
-        if self._connection.dialect.name == "sqlite":
-            last = self._connection.execute(_DRAW_FROM_TABLE, {"kind": kind, "count": count}).scalar_one()
+        if self._wire.engine == "sqlite":
+            [(last,)] = self._wire.rows(_DRAW_FROM_TABLE, {"kind": kind, "count": count})
             return list(range(last - count + 1, last + 1))
-        drawn = self._connection.execute(_DRAW_FROM_SEQUENCE, {"sequence": tables.sequence_of(kind), "count": count})
-        return sorted(drawn.scalars())
+        return sorted(number for (number,) in self._wire.rows(_DRAW_FROM_SEQUENCE, {"sequence": tables.sequence_of(kind), "count": count}))
 
     def add(self, head: Head, authorship: Authorship) -> None:
         """Write a new resource with its first revision, and put it before the projector. `tally` counts it in the end."""
@@ -128,21 +159,9 @@ class Documents:
         if not self._write(_REPLACE, head, authorship):
             raise Stale(f"{head.identifier} has changed since it was read.", resource=head.identifier)
 
-    def head(self, identifier: str) -> Head | None:
-        """The newest state of a resource, or None."""
-        return _head(self._connection.execute(_HEAD, {"of": identifier}).first())
-
-    def heads(self, identifiers: Iterable[str]) -> dict[str, Head]:
-        """The newest states of those resources that exist, by identifier."""
-        wanted = sorted(set(identifiers))
-        if not wanted:
-            return {}
-        rows = self._connection.execute(_SOME_HEADS, {"identifiers": wanted})
-        return {row.identifier: Head(*row) for row in rows}
-
     def locked(self, identifier: str) -> Head | None:
         """The newest state of a resource, which nobody else changes until this transaction ends; or None."""
-        return _head(self._connection.execute(_LOCKED, {"of": identifier}).first())
+        return self._first(_LOCKED, identifier)
 
     def revisions(self, identifier: str) -> list[Revision]:
         """Every state the resource had, oldest first."""
@@ -203,17 +222,17 @@ class Documents:
 
     def _write(self, change: "_Change", head: Head, authorship: Authorship) -> bool:
         """Whether the head was there to be changed; if not, nothing is written."""
-        steps = change.steps if self._connection.dialect.name == "sqlite" else (change.whole,)
+        steps = change.steps if self._wire.engine == "sqlite" else (change.whole,)
         values = {**_values(head), "principal": authorship.principal, "at": authorship.at, "correlation_id": authorship.correlation_id}
-        return all(self._connection.execute(step, values).rowcount == 1 for step in steps)
+        return all(self._wire.run(step, values) == 1 for step in steps)
 
 
 @dataclass(frozen=True)
 class _Change:
     """A change of a head together with its revision and its row for the projector: step by step, or as one statement."""
 
-    steps: tuple[Executable, ...]
-    whole: Executable
+    steps: tuple[Statement, ...]
+    whole: Statement
 
 
 WRITING = {
@@ -238,16 +257,20 @@ def _together(head: str) -> _Change:
     pending = "INSERT INTO projections (identifier, enqueued_at) SELECT :identifier, :at"
     at = bindparam("at", type_=tables.Instant)
     whole = f"WITH head AS ({head} RETURNING 1), past AS ({past} FROM head) {pending} FROM head"
-    return _Change((text(head), text(step).bindparams(at), text(pending).bindparams(at)), text(whole).bindparams(at))
+    steps = (text(head), text(step).bindparams(at), text(pending).bindparams(at))
+    return _Change(tuple(map(Statement, steps)), Statement(text(whole).bindparams(at)))
 
 
 _ADD = _together("INSERT INTO documents (identifier, kind, number, revision, body) VALUES (:identifier, :kind, :number, :revision, :body)")
 _REPLACE = _together("UPDATE documents SET revision = :revision, body = :body WHERE identifier = :identifier AND revision = :revision - 1")
 
-_DRAW_FROM_TABLE = text(
-    "INSERT INTO numbers (kind, last) VALUES (:kind, :count) ON CONFLICT (kind) DO UPDATE SET last = last + excluded.last RETURNING last"
+_DRAW_FROM_TABLE = Statement(
+    text(
+        "INSERT INTO numbers (kind, last) VALUES (:kind, :count) "
+        "ON CONFLICT (kind) DO UPDATE SET last = last + excluded.last RETURNING last"
+    )
 )
-_DRAW_FROM_SEQUENCE = text("SELECT nextval(CAST(:sequence AS regclass)) FROM generate_series(1, :count)")
+_DRAW_FROM_SEQUENCE = Statement(text("SELECT nextval(CAST(:sequence AS regclass)) FROM generate_series(1, :count)"))
 
 
 SLOTS = 16
@@ -264,7 +287,3 @@ _TALLY = {
 
 def _values(head: Head) -> dict[str, object]:
     return {name: getattr(head, name) for name in Head.__slots__}
-
-
-def _head(row: Sequence[Any] | None) -> Head | None:
-    return Head(*row) if row is not None else None

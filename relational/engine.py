@@ -21,6 +21,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from ld_server.domain.errors import InvalidParameter, StoreUnavailable
 from ld_server.settings import InvalidSetting
+from relational.wire import planned_once
 
 PATIENCE_SECONDS = 10.0
 """How long a statement waits for others before the ledger counts as unavailable."""
@@ -98,11 +99,13 @@ def connect_arguments(address: URL, patience: float = PATIENCE_SECONDS) -> dict[
 
 
 def connect(engine: Engine) -> Any:
-    """A bare driver connection in autocommit, outside the pool: for the one statement that must cost next to nothing."""
+    """A bare driver connection in autocommit, outside the pool: for the few statements that must cost next to nothing."""
     positional, from_url = engine.dialect.create_connect_args(engine.url)
     named: dict[str, Any] = {**from_url, **connect_arguments(engine.url)}
     if engine.dialect.name == "postgresql":
-        return psycopg.connect(*positional, **named, autocommit=True, prepare_threshold=0)
+        driver = psycopg.connect(*positional, **named, autocommit=True, prepare_threshold=0)
+        driver.execute(f"SELECT {planned_once('false')}", prepare=False)
+        return driver
     connection = sqlite3.connect(positional[0], **named)
     _prepare_sqlite(connection)
     return connection

@@ -26,7 +26,6 @@ from sqlalchemy import (
     text,
     union_all,
 )
-from sqlalchemy.exc import IntegrityError
 
 from ld_server.domain.errors import Duplicate
 from relational import dangers, tables
@@ -34,6 +33,7 @@ from relational.documents import HEAD, Head
 from relational.locks import Lock, taking
 from relational.owners import owned_by
 from relational.upsert import upsert
+from relational.wire import VIOLATIONS, Statement, Wire
 
 TABLES = {
     table.name: table
@@ -111,8 +111,8 @@ Condition = tuple[str, str, Any]
 Order = tuple[str, bool]
 """Column, and whether it falls: the largest value comes first."""
 
-_DELETE_LINES = delete(tables.rent_action_items).where(tables.rent_action_items.c.rent_action == bindparam("of"))
-_INSERT_LINES = insert(tables.rent_action_items)
+_DELETE_LINES = Statement(delete(tables.rent_action_items).where(_LINES.rent_action == bindparam("of")))
+_INSERT_LINES = Statement(insert(tables.rent_action_items), [column.name for column in _LINES])
 _DELETE_COMPONENTS = delete(tables.kit_template_items).where(_COMPONENTS.kit_template == bindparam("of"))
 _INSERT_COMPONENTS = insert(tables.kit_template_items)
 _DELETE_UNAVAILABILITIES = delete(tables.unavailabilities).where(tables.unavailabilities.c.source == bindparam("of"))
@@ -137,15 +137,14 @@ class Index:
         try:
             with self._connection.begin_nested():
                 self._put(TABLES[table], row)
-        except IntegrityError as error:
+        except VIOLATIONS as error:
             raise self._duplicate(table, row) or error from error
 
     def put_lines(self, rent_action: str, rows: Iterable[Mapping[str, Any]]) -> None:
         """Replace the lines of a reservation; the rows need no `rent_action`."""
-        self._connection.execute(_DELETE_LINES, {"of": rent_action})
-        values = [{**row, "rent_action": rent_action} for row in rows]
-        if values:
-            self._connection.execute(_INSERT_LINES, values)
+        wire = Wire.of(self._connection)
+        wire.run(_DELETE_LINES, {"of": rent_action})
+        wire.run_each(_INSERT_LINES, [{"allocated_quantity": 0, **row, "rent_action": rent_action} for row in rows])
 
     def put_components(self, kit_template: str, rows: Iterable[Mapping[str, Any]]) -> None:
         """Replace the components of a kit template; the rows need no `kit_template`."""

@@ -17,6 +17,7 @@ from relational import tables
 from relational.locks import Lock, taking
 from relational.owners import owned_by
 from relational.projections import Backlog
+from relational.wire import Statement, Wire
 
 _O = tables.outbox.c
 _D = tables.deliveries.c
@@ -76,10 +77,13 @@ _NUMBERED: Select[Any] = select(_O.sequence, *_COLUMNS).where(_O.sequence.is_not
 _NEWEST = select(func.coalesce(func.max(_O.sequence), 0))
 _LATE = select(exists().where(_O.sequence.is_(None)))
 
-_ADD = {
-    "postgresql": insert(tables.outbox),
-    "sqlite": insert(tables.outbox).values(sequence=select(func.coalesce(func.max(_O.sequence), 0) + 1).scalar_subquery()),
-}
+_ADD = Statement(
+    {
+        "postgresql": insert(tables.outbox).inline(),
+        "sqlite": insert(tables.outbox).inline().values(sequence=text("(SELECT coalesce(max(sequence), 0) + 1 FROM outbox)")),
+    },
+    _NAMES,
+)
 
 _NUMBER = text(
     "WITH fresh AS (SELECT position, row_number() OVER (ORDER BY position) AS place FROM "
@@ -102,9 +106,7 @@ class Outbox:
 
     def add(self, *entries: OutboxEntry) -> None:
         """Write events, in this order."""
-        if entries:
-            write = _ADD[self._connection.dialect.name]
-            self._connection.execute(write, [{name: getattr(entry, name) for name in _NAMES} for entry in entries])
+        Wire.of(self._connection).run_each(_ADD, [{name: getattr(entry, name) for name in _NAMES} for entry in entries])
 
     def after(self, position: int, limit: int) -> list[Positioned]:
         """

@@ -6,9 +6,9 @@ What must be true together is written together, in one `with ledger.write() as u
 
 import sqlite3
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 from sqlalchemy import Connection, Engine
@@ -18,7 +18,7 @@ from relational.allocations import Allocations
 from relational.capacity import Capacities
 from relational.counters import Counters
 from relational.deliveries import Deliveries
-from relational.documents import Documents, Head
+from relational.documents import Documents, Head, Heads
 from relational.drafts import AttachmentDrafts
 from relational.engine import PATIENCE_SECONDS, connect, lost_commits_told, open_engine, outages_told
 from relational.facts import Facts
@@ -35,16 +35,30 @@ from relational.told import Told
 from relational.triggers import Triggers
 from relational.turns import Turns
 from relational.webhooks import Webhooks
+from relational.wire import Wire
 
 
-class UnitOfWork:
+class Reading:
+    """A transaction that reads, seen through the gateways to what most questions are about: resources, and what can be promised."""
+
+    documents: Heads
+    capacity: Capacities
+
+    def __init__(self, wire: Wire) -> None:
+        self.documents = Heads(wire)
+        self.capacity = Capacities(wire)
+
+
+class UnitOfWork(Reading):
     """One transaction, seen through its gateways."""
 
+    documents: Documents
+
     def __init__(self, connection: Connection) -> None:
+        super().__init__(Wire.of(connection))
         self.documents = Documents(connection)
         self.index = Index(connection)
         self.allocations = Allocations(connection)
-        self.capacity = Capacities(connection)
         self.counters = Counters(connection)
         self.outbox = Outbox(connection)
         self.told = Told(connection)
@@ -62,6 +76,8 @@ class UnitOfWork:
         self.attachment_drafts = AttachmentDrafts(connection)
 
 
+Found = TypeVar("Found")
+
 _DRIVER_ERRORS = (sqlite3.Error, psycopg.Error)
 
 _SNAPSHOT: dict[str, dict[str, Any]] = {
@@ -69,6 +85,9 @@ _SNAPSHOT: dict[str, dict[str, Any]] = {
     "postgresql": {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True},
 }
 """How each engine is asked for one consistent snapshot."""
+
+_BEGIN = {"sqlite": "BEGIN", "postgresql": "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"}
+"""The same for a bare driver connection."""
 
 _HEAD = {
     "sqlite": "SELECT identifier, kind, number, revision, body FROM documents WHERE identifier = ?",
@@ -87,7 +106,7 @@ class Ledger:
     def __init__(self, engine: Engine, patience: float = PATIENCE_SECONDS) -> None:
         self.engine = engine
         self._reading = engine.execution_options(**_SNAPSHOT[engine.dialect.name])
-        self._head = _HEAD[engine.dialect.name]
+        self._begin, self._head = _BEGIN[engine.dialect.name], _HEAD[engine.dialect.name]
         self._turns = Turns(str(engine.url.database), patience) if engine.dialect.name == "sqlite" else None
         self._turn = self._turns.one if self._turns else nullcontext
         self._idle: deque[Any] = deque()
@@ -126,21 +145,25 @@ class Ledger:
         with outages_told(), self._reading.begin() as connection:
             yield UnitOfWork(connection)
 
+    @contextmanager
+    def glance(self) -> Iterator[Reading]:
+        """The snapshot of `read` for less than half of its price, with the gateways to resources and capacity alone."""
+        with outages_told():
+            driver = self._begun()
+            try:
+                yield Reading(Wire(driver, self.engine.dialect.name))
+            finally:
+                self._end(driver)
+
+    def at_once(self, ask: Callable[[Reading], Found]) -> Found:
+        """What `ask` finds out by single statements, each of which sees a snapshot of its own. It may be asked again from the start."""
+        return self._at_once(lambda driver: ask(Reading(Wire(driver, self.engine.dialect.name))))
+
     def head(self, identifier: str) -> Head | None:
         """The newest committed state of a resource, or None. One statement, with nothing around it: this is what GET costs."""
         if not (identifier.isascii() and identifier.isprintable()):
             return None
-        try:
-            connection = self._idle.pop()
-        except IndexError:
-            return self._head_by_a_fresh_connection(identifier)
-        try:
-            head = self._head_by(connection, identifier)
-        except _DRIVER_ERRORS:
-            connection.close()
-            return self._head_by_a_fresh_connection(identifier)
-        self._idle.append(connection)
-        return head
+        return self._at_once(lambda driver: self._head_by(driver, identifier))
 
     def ping(self) -> None:
         """Raises StoreUnavailable unless the ledger answers and has been migrated."""
@@ -160,21 +183,52 @@ class Ledger:
         if self._turns:
             self._turns.close()
 
+    def _begun(self) -> Any:
+        """A driver connection in a new snapshot; those that turn out to be lost are given up."""
+        while True:
+            driver, is_fresh = self._taken()
+            try:
+                driver.execute(self._begin)
+            except _DRIVER_ERRORS:
+                driver.close()
+                if is_fresh:
+                    raise
+            else:
+                return driver
+
+    def _taken(self) -> tuple[Any, bool]:
+        """A driver connection that no other thread uses, and whether it is fresh."""
+        try:
+            return self._idle.pop(), False
+        except IndexError:
+            return connect(self.engine), True
+
+    def _end(self, driver: Any) -> None:
+        try:
+            driver.execute("COMMIT")  # psycopg forgets its prepared statements at a ROLLBACK
+        except _DRIVER_ERRORS:
+            driver.close()
+        else:
+            self._idle.append(driver)
+
     def _head_by(self, connection: Any, identifier: str) -> Head | None:
         row = connection.execute(self._head, (identifier,)).fetchone()
         return Head(*row) if row is not None else None
 
-    def _head_by_a_fresh_connection(self, identifier: str) -> Head | None:
-        """The first time, and when a connection turns out to be lost (the server was restarted, say)."""
+    def _at_once(self, ask: Callable[[Any], Found]) -> Found:
+        """What is found out on a driver connection; on a fresh one when that turns out to be lost (the server was restarted, say)."""
         with outages_told():
-            connection = connect(self.engine)
-            try:
-                head = self._head_by(connection, identifier)
-            except _DRIVER_ERRORS:
-                connection.close()
-                raise
-        self._idle.append(connection)
-        return head
+            while True:
+                driver, is_fresh = self._taken()
+                try:
+                    found = ask(driver)
+                except BaseException as error:
+                    driver.close()
+                    if is_fresh or not isinstance(error, _DRIVER_ERRORS):
+                        raise
+                else:
+                    self._idle.append(driver)
+                    return found
 
 
 def open_ledger(url: str, pool_size: int = 8, patience: float = PATIENCE_SECONDS) -> Ledger:

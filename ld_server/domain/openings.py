@@ -223,41 +223,46 @@ def most_between(steps: Steps[int], cuts: Sequence[datetime]) -> Iterator[int]:
         yield max(values[bisect_right(instants, start) - 1 : bisect_left(instants, end)])
 
 
-# --- by the day -------------------------------------------------------------------------------------------------------
+# --- at a distance ----------------------------------------------------------------------------------------------------
 
 DAY = timedelta(days=1)
 
 
-class Day(Protocol):
-    """A day (UTC) of a pool: what is in use at its first instant, at most, at least, and how many units begin to be in use in it."""
-
-    @property
-    def start(self) -> datetime: ...
-    @property
-    def level(self) -> int: ...
-    @property
-    def peak(self) -> int: ...
-    @property
-    def low(self) -> int: ...
-    @property
-    def started(self) -> int: ...
-
-
-def least_used(days: Sequence[Day], first: datetime, last: datetime, length: timedelta, rule: Rule) -> int:
+@dataclass(frozen=True, slots=True)
+class Outlook:
     """
-    At least so many units of a pool are in use in a window of this length, wherever from `first` on and before `last` it starts.
-
-    `days` are all that such a window can reach, in order. What every such window has in common are the days from the last start to
-    the first end; besides it begins on one of the days of the starts.
+    A pool over a time, in buckets of one `width` from `start` on. For each bucket: what is in use at its first instant (`levels`), at most
+    (`peaks`) and at least (`lows`), and how many units had begun to be in use before it (`begun`, which goes one further), all counted
+    from the first bucket on.
     """
-    begun = min((day.low for day in days if day.start < last and day.start + DAY > first), default=0)
-    common = [day for day in days if day.start >= last and day.start + DAY <= later(first, length)]
-    if not common:
-        return begun
-    return max(begun, _met_in(common) if rule == Rule.OVERLAP else max(day.peak for day in common))
 
+    start: datetime
+    width: timedelta
+    levels: Sequence[int]
+    peaks: Sequence[int]
+    lows: Sequence[int]
+    begun: Sequence[int]
 
-def _met_in(days: Sequence[Day]) -> int:
-    """At least so many units overlap these days. What begins with the first instant is in its level and among what begins in the day."""
-    first, *others = days
-    return max(first.level, first.started) + sum(day.started for day in others)
+    def least_used(self, first: datetime, last: datetime, length: timedelta, rule: Rule) -> int:
+        """
+        At least so many units are in use in a window of this length, wherever from `first` on and before `last` it starts.
+
+        The outlook must reach from `first` to the end of every such window. What all of them have in common are the whole buckets from
+        `last` to the first end; and each of them begins in one of the buckets of the starts.
+        """
+        at_first = min(self.lows[self._holding(first) : self._from(last)])
+        low, high = self._from(last), self._holding(later(first, length))
+        if low >= high:
+            return at_first
+        if rule == Rule.PEAK:
+            return max(at_first, max(self.peaks[low:high]))
+        begun, begun_with = self.begun[high] - self.begun[low], self.begun[low + 1] - self.begun[low]
+        return begun + max(at_first, self.levels[low] - begun_with)
+
+    def _holding(self, at: datetime) -> int:
+        """The bucket that holds an instant."""
+        return (at - self.start) // self.width
+
+    def _from(self, at: datetime) -> int:
+        """The first bucket that begins then or later."""
+        return -((self.start - at) // self.width)

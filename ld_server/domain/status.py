@@ -114,3 +114,6 @@ class AllocationStatus(StrEnum):
 
 BLOCKING = frozenset({AllocationStatus.ALLOCATED, AllocationStatus.IN_USE})
 """The states in which an allocation keeps its unit from others."""
+
+GOT = BLOCKING | {AllocationStatus.RETURNED}
+"""The states of an allocation that count as what its reservation got: what has come back was had, and what was called off was not."""

@@ -22,13 +22,12 @@ from ld_server.domain.duration import seconds
 from ld_server.domain.openings import (
     DAY,
     Calendars,
-    Day,
     Need,
+    Outlook,
     Source,
     Span,
     Stretch,
     first_opening,
-    least_used,
 )
 from ld_server.domain.places import Placed, gathered
 from ld_server.domain.status import ItemKind
@@ -36,8 +35,8 @@ from ld_server.domain.window import Turnaround, Window, earlier, later
 from ld_server.resources.kit_template import KIT_TEMPLATE
 from ld_server.services.occasion import Occasion
 from relational.allocations import AssetUnit
-from relational.capacity import Block, PoolState
-from relational.unit_of_work import UnitOfWork
+from relational.capacity import AssetsState, Block, PoolState, Seen
+from relational.unit_of_work import Ledger, Reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +66,12 @@ class Terms:
     rule: Rule
 
 
-def terms(uow: UnitOfWork, item_types: Iterable[str], default_rule: Rule = Rule.OVERLAP) -> dict[str, Terms]:
+def terms(uow: Reading, item_types: Iterable[str], default_rule: Rule = Rule.OVERLAP) -> dict[str, Terms]:
     """The terms of item types, all of which exist."""
     return {identifier: _terms(document, default_rule) for identifier, document in documents(uow, item_types).items()}
 
 
-def documents(uow: UnitOfWork, identifiers: Iterable[str]) -> dict[str, Document]:
+def documents(uow: Reading, identifiers: Iterable[str]) -> dict[str, Document]:
     """Those of these resources that exist."""
     return {identifier: orjson.loads(head.body) for identifier, head in uow.documents.heads(identifiers).items()}
 
@@ -83,7 +82,7 @@ def _terms(item_type: Document, default_rule: Rule) -> Terms:
     return Terms(item_type["kind"] == ItemKind.SERIALIZED, Turnaround(*lengths), rule)
 
 
-def blocked(uow: UnitOfWork, item_types: Iterable[str], window: Window) -> dict[str, Window]:
+def blocked(uow: Reading, item_types: Iterable[str], window: Window) -> dict[str, Window]:
     """Item type → the window in which its units are blocked for a reservation of this window."""
     return around(terms(uow, item_types), window)
 
@@ -96,14 +95,14 @@ def around(known: Mapping[str, Terms], window: Window) -> dict[str, Window]:
 # --- kits -------------------------------------------------------------------------------------------------------------
 
 
-def expanded(uow: UnitOfWork, items: Iterable[str]) -> dict[str, Mapping[str, int]]:
+def expanded(uow: Reading, items: Iterable[str]) -> dict[str, Mapping[str, int]]:
     """Item type or kit template → item type → how many of it belong to one, whatever kits are in the kit. All of them exist."""
     every = list(items)
     composition = _composition(_kit_templates(uow, every))
     return {item: kits.expanded(item, composition) for item in every}
 
 
-def _kit_templates(uow: UnitOfWork, items: Iterable[str]) -> dict[str, Document]:
+def _kit_templates(uow: Reading, items: Iterable[str]) -> dict[str, Document]:
     """These kits and all kits inside them; one statement for each level of kits in kits."""
     found: dict[str, Document] = {}
     ahead = _kits(items)
@@ -134,7 +133,7 @@ class Composed:
     parts: Mapping[str, int]
 
 
-def composed(uow: UnitOfWork, kit: str) -> Composed | None:
+def composed(uow: Reading, kit: str) -> Composed | None:
     """What a kit is put together from, or None where there is no such kit."""
     found = _kit_templates(uow, [kit])
     return Composed(found, kits.expanded(kit, _composition(found))) if kit in found else None
@@ -143,12 +142,12 @@ def composed(uow: UnitOfWork, kit: str) -> Composed | None:
 # --- how many ---------------------------------------------------------------------------------------------------------
 
 
-def capacities(uow: UnitOfWork, windows: Mapping[str, Window], given: Circumstances) -> dict[str, Capacity]:
+def capacities(uow: Reading, windows: Mapping[str, Window], given: Circumstances) -> dict[str, Capacity]:
     """Item type → its units, and what is left of them in its blocked window. One statement for each sort of units."""
     return _capacities(uow, windows, terms(uow, windows, given.default_rule), given)
 
 
-def _capacities(uow: UnitOfWork, windows: Mapping[str, Window], known: Mapping[str, Terms], given: Circumstances) -> dict[str, Capacity]:
+def _capacities(uow: Reading, windows: Mapping[str, Window], known: Mapping[str, Terms], given: Circumstances) -> dict[str, Capacity]:
     told_apart, counted = _by_kind(windows, known)
     assets = uow.capacity.assets(told_apart, given.now, given.location) if told_apart else {}
     pools = uow.capacity.pools(counted, given.now, given.location) if counted else {}
@@ -166,12 +165,45 @@ class Supplied:
     capacity: Capacity
 
 
-def supplied(uow: UnitOfWork, item_types: Iterable[str], window: Window, given: Circumstances) -> dict[str, Supplied]:
+def supplied(uow: Reading, item_types: Iterable[str], window: Window, given: Circumstances) -> dict[str, Supplied]:
     """Those of the item types that exist, each with what a reservation window leaves of it."""
     every = documents(uow, item_types)
     known = {item: _terms(document, given.default_rule) for item, document in every.items()}
     found = _capacities(uow, {item: one.turnaround.around(window) for item, one in known.items()}, known, given)
     return {item: Supplied(document, found[item]) for item, document in every.items()}
+
+
+def supplied_at_once(ledger: Ledger, item_type: str, window: Window, given: Circumstances) -> Supplied | None:
+    """
+    One item type as `supplied` has it, without the price of a transaction; None where there is none.
+
+    The terms are read first, and the statement that follows says which revision of the item type it sees. Where that is another one, or
+    one statement cannot tell, everything is read again in one snapshot.
+    """
+    head = ledger.head(item_type)
+    if head is None:
+        return None
+    document: Document = orjson.loads(head.body)
+    known = _terms(document, given.default_rule)
+    seen = ledger.at_once(lambda reading: _seen(reading, item_type, known.turnaround.around(window), known, given))
+    if seen is not None and seen.revision == head.revision:
+        return Supplied(document, _capacity(seen.states, known))
+    with ledger.glance() as reading:
+        return supplied(reading, [item_type], window, given).get(item_type)
+
+
+def _seen(
+    reading: Reading, item_type: str, blocked_window: Window, known: Terms, given: Circumstances
+) -> Seen[AssetsState] | Seen[PoolState] | None:
+    ask = reading.capacity.assets_at_once if known.is_serialized else reading.capacity.pools_at_once
+    return ask(item_type, blocked_window, given.now, given.location)
+
+
+def _capacity(states: Sequence[AssetsState] | Sequence[PoolState], known: Terms) -> Capacity:
+    units = [state for state in states if isinstance(state, AssetsState)]
+    if units:
+        return capacity.of_units(units[0].total, units[0].busy, known.rule)
+    return capacity.of_stocks((_stock(state) for state in states if isinstance(state, PoolState)), known.rule)
 
 
 def _by_kind(windows: Mapping[str, Window], known: Mapping[str, Terms]) -> tuple[dict[str, Window], dict[str, Window]]:
@@ -190,7 +222,7 @@ LOOKED_AT = 200
 """Free units that are looked at at least, where more than one is wanted and they had better be at one place."""
 
 
-def free(uow: UnitOfWork, wanted: Mapping[str, int], windows: Mapping[str, Window], given: Circumstances) -> dict[str, list[Supply]]:
+def free(uow: Reading, wanted: Mapping[str, int], windows: Mapping[str, Window], given: Circumstances) -> dict[str, list[Supply]]:
     """
     Item type → what can be had in its blocked window, in the order in which it should be used: at least as much as is wanted, if there
     is so much. Units are gathered at few places, and those come first that leave the smallest gaps in their calendars. Sure while the
@@ -200,7 +232,7 @@ def free(uow: UnitOfWork, wanted: Mapping[str, int], windows: Mapping[str, Windo
 
 
 def dealt(
-    uow: UnitOfWork, wanted: Mapping[str, int], windows: Mapping[str, Window], known: Mapping[str, Terms], given: Circumstances
+    uow: Reading, wanted: Mapping[str, int], windows: Mapping[str, Window], known: Mapping[str, Terms], given: Circumstances
 ) -> dict[str, list[Supply]]:
     """What `free` gives, where the terms have been read already."""
     told_apart, counted = _by_kind({item: windows[item] for item in wanted}, known)
@@ -218,7 +250,7 @@ def _limits(wanted: Mapping[str, int], given: Circumstances) -> dict[str, int]:
     return {item: quantity if is_simple else max(LOOKED_AT, quantity) for item, quantity in wanted.items()}
 
 
-def _free_units(uow: UnitOfWork, item_type: str, window: Window, limit: int, given: Circumstances) -> list[Placed]:
+def _free_units(uow: Reading, item_type: str, window: Window, limit: int, given: Circumstances) -> list[Placed]:
     units = uow.capacity.free_assets(item_type, window, given.now, limit, given.location)
     return [Placed(Supply(unit.identifier, unit.label, 1, unit.location), unit.location) for unit in units]
 
@@ -230,15 +262,15 @@ def _left(pools: Iterable[PoolState], rule: Rule) -> Iterator[Placed]:
             yield Placed(Supply(pool.identifier, pool.label, left, pool.location), pool.location)
 
 
-def free_units(uow: UnitOfWork, item_type: Document, window: Window, given: Circumstances) -> list[AssetUnit]:
-    """Every unit of an item type that is free in a reservation window, the one that fits best first."""
+def free_units(
+    uow: Reading, item_type: Document, window: Window, given: Circumstances, offset: int, limit: int
+) -> tuple[int, list[AssetUnit]]:
+    """How many units of an item type are free in a reservation window, and some of them: the one that fits best is the first of all."""
     blocked_window = _terms(item_type, given.default_rule).turnaround.around(window)
-    identifier = item_type["identifier"]
-    state = uow.capacity.assets({identifier: blocked_window}, given.now, given.location)[identifier]
-    return uow.capacity.free_assets(identifier, blocked_window, given.now, state.total - state.busy, given.location)
+    return uow.capacity.free_page(item_type["identifier"], blocked_window, given.now, offset, limit, given.location)
 
 
-def blocks_of(uow: UnitOfWork, asset: Document, window: Window, given: Circumstances) -> list[Block]:
+def blocks_of(uow: Reading, asset: Document, window: Window, given: Circumstances) -> list[Block]:
     """What keeps a unit from being had in a reservation window, in order; nothing is told of a unit that is out of service altogether."""
     item_type = asset["isVariantOf"]["identifier"]
     around = blocked(uow, [item_type], window)[item_type]
@@ -248,10 +280,14 @@ def blocks_of(uow: UnitOfWork, asset: Document, window: Window, given: Circumsta
 # --- when -------------------------------------------------------------------------------------------------------------
 
 LARGEST_CHUNK = 32
-"""Days that are looked at in one go at most; the first go looks at one, and each further one at twice as many as the one before."""
+"""Days that are looked at exactly in one go at most; the first go looks at one, and each further one at twice as many as the one before."""
+LARGEST_OUTLOOK = 128
+"""The same for days that are looked at from a distance."""
+FINER = (timedelta(hours=6), timedelta(hours=1))
+"""The pieces into which a day is cut that may have a start, and these again."""
 
 
-def first_window(uow: UnitOfWork, wanted: Mapping[str, int], duration: timedelta, after: datetime, given: Circumstances) -> Window | None:
+def first_window(uow: Reading, wanted: Mapping[str, int], duration: timedelta, after: datetime, given: Circumstances) -> Window | None:
     """
     The first window of this duration, from `after` on, in which so many of each item type or kit template can be had; None when none
     starts within the horizon.
@@ -263,17 +299,18 @@ def first_window(uow: UnitOfWork, wanted: Mapping[str, int], duration: timedelta
         return None
     if all(at_once[item].available >= quantity for item, quantity in needed.items()):
         return Window(after, later(after, duration))
-    start = next((found for chunk in chunks(after, later(after, given.horizon)) if (found := search.within(chunk))), None)
+    ahead = chunks(after, later(after, given.horizon), LARGEST_OUTLOOK)
+    start = next((found for chunk in ahead if (found := search.within(chunk))), None)
     return None if start is None else Window(start, later(start, duration))
 
 
-def chunks(since: datetime, until: datetime) -> Iterator[Window]:
+def chunks(since: datetime, until: datetime, largest: int = LARGEST_CHUNK) -> Iterator[Window]:
     """The time in growing pieces, cut at midnight."""
     days = 1
     while since < until:
         end = min(later(midnight(since), days * DAY), until)
         yield Window(since, end)
-        since, days = end, min(2 * days, LARGEST_CHUNK)
+        since, days = end, min(2 * days, largest)
 
 
 def midnight(moment: datetime) -> datetime:
@@ -285,7 +322,7 @@ def midnight(moment: datetime) -> datetime:
 class _Search:
     """A search for the first start from which so much of each item type can be had for so long."""
 
-    uow: UnitOfWork
+    uow: Reading
     needed: Mapping[str, int]
     duration: timedelta
     known: Mapping[str, Terms]
@@ -297,42 +334,47 @@ class _Search:
         return _capacities(self.uow, {item: self.known[item].turnaround.around(window) for item in self.needed}, self.known, self.given)
 
     def within(self, chunk: Window) -> datetime | None:
-        """The first start in this time. Few numbers tell which days cannot have it; between the others is looked exactly."""
+        """The first start in this time. Few numbers tell when there cannot be one; between that is looked exactly."""
         pools = self._pools(chunk)
-        days = [day for day in days_of(chunk) if self._may_have(day, pools)]
-        if not days:
-            return None
-        possible = Window(days[0].start, days[-1].end)
-        needs = [self._need(item, possible, pools.get(item, ())) for item in self.needed]
-        return first_opening(needs, possible.start, possible.end)
+        possible = [piece for day in days_of(chunk) for piece in self._possible(day, pools, FINER)]
+        return next((found for starts in _joined(possible, self.duration) if (found := self._exactly(starts, pools))), None)
 
-    def _pools(self, chunk: Window) -> dict[str, list["_PoolDays"]]:
-        """The pools of the item types that have some, with their days."""
+    def _exactly(self, starts: Window, pools: Mapping[str, Sequence["_Ahead"]]) -> datetime | None:
+        needs = [self._need(item, starts, pools.get(item, ())) for item in self.needed]
+        return first_opening(needs, starts.start, starts.end)
+
+    def _pools(self, chunk: Window) -> dict[str, list["_Ahead"]]:
+        """The pools of the item types that have some, with what lies ahead of them."""
         reach = {item: self._reach(item, chunk) for item in self.needed if not self.known[item].is_serialized}
         states = self.uow.capacity.pools(reach, self.given.now, self.given.location) if reach else {}
-        return {item: [self._pool_days(pool, reach[item]) for pool in pools] for item, pools in states.items()}
+        return {item: [self._ahead(pool, reach[item]) for pool in pools] for item, pools in states.items()}
 
-    def _pool_days(self, pool: PoolState, reach: Window) -> "_PoolDays":
-        days = self.uow.capacity.pool_days(pool.identifier, reach.start.date(), reach.end.date(), self.given.now)
-        return _PoolDays(pool.identifier, pool.total, days)
+    def _ahead(self, pool: PoolState, reach: Window) -> "_Ahead":
+        return _Ahead(pool.identifier, pool.total, self.uow.capacity.outlook(pool.identifier, reach.start, reach.end, self.given.now))
 
-    def _may_have(self, day: Window, pools: Mapping[str, Sequence["_PoolDays"]]) -> bool:
-        """Whether there could be a start on this day, as far as the pools are concerned."""
-        return all(self._left_at_most(item, day, several) >= self.needed[item] for item, several in pools.items())
+    def _possible(self, piece: Window, pools: Mapping[str, Sequence["_Ahead"]], finer: Sequence[timedelta]) -> Iterator[Window]:
+        """Those pieces of this time, none longer than the finest, in which there could be a start as far as the pools are concerned."""
+        if not all(self._left_at_most(item, piece, several) >= self.needed[item] for item, several in pools.items()):
+            return
+        if not (finer and pools):
+            yield piece
+            return
+        for part in cut(piece, finer[0]):
+            yield from self._possible(part, pools, finer[1:])
 
-    def _left_at_most(self, item: str, day: Window, pools: Sequence["_PoolDays"]) -> int:
-        lead, rule = self.known[item].turnaround.before, self.known[item].rule
-        first, last = earlier(day.start, lead), earlier(day.end, lead)
-        return sum(max(0, pool.total - least_used(pool.days, first, last, self._length(item), rule)) for pool in pools)
+    def _left_at_most(self, item: str, piece: Window, pools: Sequence["_Ahead"]) -> int:
+        lead, rule, length = self.known[item].turnaround.before, self.known[item].rule, self._length(item)
+        first, last = earlier(piece.start, lead), earlier(piece.end, lead)
+        return sum(max(0, pool.total - pool.outlook.least_used(first, last, length, rule)) for pool in pools)
 
-    def _need(self, item: str, starts: Window, pools: Sequence["_PoolDays"]) -> Need:
+    def _need(self, item: str, starts: Window, pools: Sequence["_Ahead"]) -> Need:
         reach, known = self._reach(item, starts), self.known[item]
         sources: list[Source] = [self._stretch(pool, reach) for pool in pools]
         if known.is_serialized:
             sources = [calendars(self.uow, item, reach, self.given)]
         return Need(self.needed[item], known.turnaround.before, self._length(item), known.rule, sources)
 
-    def _stretch(self, pool: "_PoolDays", reach: Window) -> Stretch:
+    def _stretch(self, pool: "_Ahead", reach: Window) -> Stretch:
         level, changes = self.uow.capacity.pool_changes(pool.identifier, reach, self.given.now)
         return Stretch(pool.total, level, changes)
 
@@ -348,23 +390,41 @@ class _Search:
 
 
 @dataclass(frozen=True, slots=True)
-class _PoolDays:
-    """A pool, and how it is used day by day."""
+class _Ahead:
+    """A pool, and what lies ahead of it."""
 
     identifier: str
     total: int
-    days: Sequence[Day]
+    outlook: Outlook
 
 
 def days_of(chunk: Window) -> list[Window]:
     """The days of this time, the first and the last perhaps not whole."""
-    cuts = [chunk.start]
-    while cuts[-1] < chunk.end:
-        cuts.append(min(later(midnight(cuts[-1]), DAY), chunk.end))
+    return cut(chunk, DAY)
+
+
+def cut(span: Window, width: timedelta) -> list[Window]:
+    """The time in pieces of this width, a part of a day, counted from midnight; the first and the last perhaps not whole."""
+    cuts = [span.start]
+    while cuts[-1] < span.end:
+        whole = (cuts[-1] - midnight(cuts[-1])) // width + 1
+        cuts.append(min(later(midnight(cuts[-1]), whole * width), span.end))
     return [Window(start, end) for start, end in pairwise(cuts)]
 
 
-def calendars(uow: UnitOfWork, item_type: str, window: Window, given: Circumstances) -> Calendars:
+def _joined(pieces: Iterable[Window], gap: timedelta) -> Iterator[Window]:
+    """The pieces, those together that lie no further apart than this, but no more than LARGEST_CHUNK days."""
+    run: list[Window] = []
+    for piece in pieces:
+        if run and (piece.start - run[-1].end > gap or piece.end - run[0].start > LARGEST_CHUNK * DAY):
+            yield Window(run[0].start, run[-1].end)
+            run = []
+        run.append(piece)
+    if run:
+        yield Window(run[0].start, run[-1].end)
+
+
+def calendars(uow: Reading, item_type: str, window: Window, given: Circumstances) -> Calendars:
     """The units of an item type, and when in the window they are not free."""
     total = uow.capacity.assets({item_type: window}, given.now, given.location)[item_type].total
     blocks = uow.capacity.blocks(item_type, window, given.now, given.location)

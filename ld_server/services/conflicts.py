@@ -19,7 +19,7 @@ AHEAD = (Status.DRAFT, Status.PENDING)
 
 
 def of(uow: UnitOfWork, document: Document, occasion: Occasion) -> list[Document]:
-    """Every conflict as it is now, by line; one that has ended has none. Changes nothing, but holds the item types of one that is ahead."""
+    """Every conflict as it is now, by line; one that has ended has none."""
     found = _missing(uow, document, occasion) if document["status"] in AHEAD else _endangered(uow, document, occasion)
     names = (f"{document['@id']}/conflicts#conflict-{number}" for number, _ in enumerate(found, start=1))
     return [{"@id": name, "@type": "Conflict", **one} for name, one in zip(names, found, strict=True)]
@@ -62,7 +62,7 @@ def _missing(uow: UnitOfWork, document: Document, occasion: Occasion) -> list[di
 
 def _short_lines(uow: UnitOfWork, document: Document, occasion: Occasion) -> list[dict[str, Any]]:
     try:
-        plan = promises.planned(uow, document, occasion)
+        plan = promises.outlined(uow, document, occasion)
     except shortage.Unexplained as nothing_fits:
         lines: list[dict[str, Any]] = nothing_fits.explain(uow).members["lines"]
         return lines

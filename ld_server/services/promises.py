@@ -9,7 +9,7 @@ from typing import Any
 from ld_server.domain.allocation import Claim, Demand, LinePlan, plan, wanted
 from ld_server.domain.commands import Document
 from ld_server.domain.duration import seconds
-from ld_server.domain.status import BLOCKING, AllocationStatus
+from ld_server.domain.status import GOT, AllocationStatus
 from ld_server.domain.window import Window, next_minute
 from ld_server.resources.asset import ASSET
 from ld_server.resources.kind import instant, written
@@ -28,8 +28,14 @@ def planned(uow: UnitOfWork, document: Document, occasion: Occasion) -> Planned:
     Raises InsufficientAvailability where a window is to be found for it and there is none.
     """
     composed = plans.with_components(uow, document)
+    uow.allocations.hold(wanted(plans.demands_of(composed)))
+    return outlined(uow, composed, occasion)
+
+
+def outlined(uow: UnitOfWork, document: Document, occasion: Occasion) -> Planned:
+    """The plan that `planned` makes, from what can be had now: others may take these units. Raises InsufficientAvailability, too."""
+    composed = plans.with_components(uow, document)
     demands = plans.demands_of(composed)
-    uow.allocations.hold(wanted(demands))
     if plans.has_window(composed):
         return _planned(uow, composed, demands, occasion)
     return _planned(uow, _with_first_window(uow, composed, demands, occasion), demands, occasion)
@@ -148,12 +154,12 @@ def _allocation(document: Document, promise: _Promise, components: Mapping[str, 
 
 
 def with_allocations(document: Document, allocations: Sequence[Mapping[str, Any]]) -> Document:
-    """The reservation with these allocations, and with what those that block amount to in each line, of kits whole ones, and in all."""
-    held: Counter[tuple[str, str]] = Counter()
+    """The reservation with these allocations, and with what it has or had of them: in each line, of kits whole ones, and in all."""
+    got: Counter[tuple[str, str]] = Counter()
     for one in allocations:
-        if one["status"] in BLOCKING:
-            held[one["forLine"]["@id"], one.get("itemType", _NO_COMPONENT)["identifier"]] += one["quantity"]
-    lines = [{**line, "allocatedQuantity": _whole(line, held)} for line in document["lineItems"]]
+        if one["status"] in GOT:
+            got[one["forLine"]["@id"], one.get("itemType", _NO_COMPONENT)["identifier"]] += one["quantity"]
+    lines = [{**line, "allocatedQuantity": _whole(line, got)} for line in document["lineItems"]]
     total = sum(line["allocatedQuantity"] for line in lines)
     return {**document, "allocatedQuantity": total, "lineItems": lines, "allocations": list(allocations)}
 
@@ -161,8 +167,9 @@ def with_allocations(document: Document, allocations: Sequence[Mapping[str, Any]
 _NO_COMPONENT = {"identifier": ""}
 
 
-def _whole(line: Mapping[str, Any], held: Mapping[tuple[str, str], int]) -> int:
+def _whole(line: Mapping[str, Any], got: Mapping[tuple[str, str], int]) -> int:
+    """Never more than the line asks for, which may ask for less by now than has come back."""
+    asked: int = line["requestedQuantity"]
     if "madeOf" not in line:
-        return held[line["@id"], ""]
-    whole: int = min(line["requestedQuantity"], *(held[line["@id"], part] // each for part, each in plans.parts_of(line).items()))
-    return whole
+        return min(asked, got[line["@id"], ""])
+    return min(asked, *(got[line["@id"], part] // each for part, each in plans.parts_of(line).items()))

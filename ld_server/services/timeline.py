@@ -18,7 +18,7 @@ from ld_server.domain.openings import (
 )
 from ld_server.domain.window import Window, later
 from ld_server.services.availability import Circumstances, Terms, calendars, chunks, days_of, expanded, midnight, terms
-from relational.unit_of_work import UnitOfWork
+from relational.unit_of_work import Reading
 
 MOST_STEPS = 5_000
 LONGEST = timedelta(days=3660)
@@ -43,7 +43,7 @@ class Step:
     room: Room
 
 
-def timeline(uow: UnitOfWork, item: str, window: Window, given: Circumstances) -> list[Step]:
+def timeline(uow: Reading, item: str, window: Window, given: Circumstances) -> list[Step]:
     """
     How many units of an item type, or how many kits, are free while the window goes by.
 
@@ -62,7 +62,7 @@ def timeline(uow: UnitOfWork, item: str, window: Window, given: Circumstances) -
     return [Step(*step) for step in steps_between(found, window.end)]
 
 
-def day_by_day(uow: UnitOfWork, item: str, window: Window, given: Circumstances) -> list[Step]:
+def day_by_day(uow: Reading, item: str, window: Window, given: Circumstances) -> list[Step]:
     """
     The least room of each day (UTC) that the window touches; of a kit, the room that the least of each of its parts makes.
 
@@ -101,7 +101,7 @@ def _of_kit(rooms: Mapping[str, Room], parts: Mapping[str, int]) -> Room:
 # --- of an item type --------------------------------------------------------------------------------------------------
 
 
-def _rooms(uow: UnitOfWork, item_type: str, window: Window, known: Terms, given: Circumstances) -> Steps[Room]:
+def _rooms(uow: Reading, item_type: str, window: Window, known: Terms, given: Circumstances) -> Steps[Room]:
     if known.is_serialized:
         units = calendars(uow, item_type, window, given)
         return [(at, Room(units.total, busy, units.total - busy)) for at, busy in busy_steps(window, units)]
@@ -123,11 +123,11 @@ def _of_pools(levels: Mapping[str, int], totals: Mapping[str, int]) -> Room:
 # --- by the day -------------------------------------------------------------------------------------------------------
 
 
-def _least_rooms(uow: UnitOfWork, item_type: str, whole: Window, known: Terms, given: Circumstances) -> Steps[Room]:
+def _least_rooms(uow: Reading, item_type: str, whole: Window, known: Terms, given: Circumstances) -> Steps[Room]:
     return _least_of_units(uow, item_type, whole, given) if known.is_serialized else _least_of_pools(uow, item_type, whole, given)
 
 
-def _least_of_units(uow: UnitOfWork, item_type: str, whole: Window, given: Circumstances) -> list[tuple[datetime, Room]]:
+def _least_of_units(uow: Reading, item_type: str, whole: Window, given: Circumstances) -> list[tuple[datetime, Room]]:
     found = []
     for chunk in chunks(whole.start, whole.end):
         units, days = calendars(uow, item_type, chunk, given), days_of(chunk)
@@ -136,13 +136,13 @@ def _least_of_units(uow: UnitOfWork, item_type: str, whole: Window, given: Circu
     return found
 
 
-def _least_of_pools(uow: UnitOfWork, item_type: str, whole: Window, given: Circumstances) -> list[tuple[datetime, Room]]:
+def _least_of_pools(uow: Reading, item_type: str, whole: Window, given: Circumstances) -> list[tuple[datetime, Room]]:
     pools = uow.capacity.pools({item_type: whole}, given.now, given.location)[item_type]
     totals = {pool.identifier: pool.total for pool in pools}
     peaks = {pool.identifier: _peaks(uow, pool.identifier, whole, given) for pool in pools}
     return [(at, _of_pools(now, totals)) for at, now in together(peaks)] or [(day.start, Room(0, 0, 0)) for day in days_of(whole)]
 
 
-def _peaks(uow: UnitOfWork, pool: str, whole: Window, given: Circumstances) -> Steps[int]:
+def _peaks(uow: Reading, pool: str, whole: Window, given: Circumstances) -> Steps[int]:
     last = whole.end - timedelta.resolution
     return [(day.start, day.peak) for day in uow.capacity.pool_days(pool, whole.start.date(), last.date(), given.now)]

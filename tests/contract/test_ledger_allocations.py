@@ -14,6 +14,7 @@ from ld_server.domain.errors import StoreUnavailable
 from ld_server.domain.window import Window
 from relational.allocations import AllocationRow, Blocking, DoubleBooking, Peak
 from relational.unit_of_work import Ledger
+from relational.wire import VIOLATIONS
 from tests.contract.rows import (
     FRIDAY,
     MONDAY,
@@ -156,7 +157,7 @@ IMPOSSIBLE = {
 @pytest.mark.parametrize("changes", IMPOSSIBLE.values(), ids=IMPOSSIBLE.keys())
 def test_impossible_allocations_are_refused_by_the_database(ledger: Ledger, changes: dict[str, object]) -> None:
     stage(ledger)
-    with pytest.raises(IntegrityError), ledger.write() as uow:
+    with pytest.raises(VIOLATIONS), ledger.write() as uow:
         uow.allocations.add([allocation(1, **{"asset": "asset_1", **changes})])  # type: ignore[arg-type]
 
 

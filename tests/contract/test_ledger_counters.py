@@ -2,15 +2,16 @@
 
 import re
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Connection, event, select
+from sqlalchemy import Connection, select
 
 from ld_server.domain.window import EARLIEST, LATEST, Window
 from ld_server.services import counters
@@ -20,6 +21,7 @@ from relational.buckets import DAY, HOUR, Layout
 from relational.capacity import Capacities, Day
 from relational.counters import Counters
 from relational.unit_of_work import Ledger, UnitOfWork
+from relational.wire import Wire
 from tests.contract.rows import add_item_type, add_pool, add_rent_action, allocation, stage
 
 BLOCKING = ("allocated", "in_use")
@@ -302,7 +304,7 @@ def test_other_layouts_would_say_the_same(ledger: Ledger, layout: Layout) -> Non
         tried.uow.allocations.add(rows)
         expected = [tried.uow.capacity.pools({"itemType_1": window}, at(1)) for window in asked]
         tried.connection.exec_driver_sql("DELETE FROM counters")
-        kept_so, capacity = Counters(tried.connection, layout), Capacities(tried.connection, layout)
+        kept_so, capacity = Counters(tried.connection, layout), Capacities(Wire.of(tried.connection), layout)
         kept_so.rebuild(POOLS)
         kept = tried.counters()
         kept_so.recount(instant for row in rows for instant in (("pool_1", row.blocked_from), ("pool_1", row.blocked_to)))
@@ -379,7 +381,9 @@ def busy(ledger: Ledger) -> Ledger:
 
 def test_a_window_is_answered_from_indexes(busy: Ledger) -> None:
     window = Window(at(1) + timedelta(days=300, hours=3), at(1) + timedelta(days=800, hours=5))
-    for plan in plans(busy, lambda uow: uow.capacity.pools({"itemType_1": window}, at(1))):
+    noted = plans(busy, lambda uow: uow.capacity.pools({"itemType_1": window}, at(1)))
+    assert noted
+    for plan in noted:
         for table in ("allocations", "counters"):
             assert f"Seq Scan on {table}" not in plan, plan
             assert not re.search(rf"SCAN (?:[bc]|{table})\b(?! USING INDEX allocations_that_are_out)", plan), plan
@@ -395,18 +399,19 @@ def test_a_promise_is_counted_from_indexes(busy: Ledger) -> None:
 
 def plans(ledger: Ledger, work: Callable[[UnitOfWork], object], writing: bool = False) -> list[str]:
     """How the engine does each statement of this work about counters. On Postgres: how it would if tables were too large to be scanned."""
-    asked: list[tuple[str, object]] = []
+    asked: list[tuple[str, Mapping[str, Any]]] = []
+    execute = Wire.execute
 
-    def note(_connection: object, _cursor: object, statement: str, parameters: object, *_rest: object) -> None:
-        asked.append((statement, parameters))
+    def noting(wire: Wire, text: str, values: Mapping[str, Any]) -> Any:
+        asked.append((text, values))
+        return execute(wire, text, values)
 
-    event.listen(ledger.engine, "before_cursor_execute", note)
-    with ledger.write() if writing else ledger.read() as uow:
+    with pytest.MonkeyPatch.context() as patched, ledger.write() if writing else ledger.read() as uow:
+        patched.setattr(Wire, "execute", noting)
         work(uow)
-    event.remove(ledger.engine, "before_cursor_execute", note)
     prefix = {"sqlite": "EXPLAIN QUERY PLAN ", "postgresql": "EXPLAIN "}[ledger.engine.dialect.name]
     wanted = [(statement, parameters) for statement, parameters in asked if "counters" in statement]
     with ledger.engine.connect() as connection:
         if ledger.engine.dialect.name == "postgresql":
             connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
-        return ["".join(f"{row[-1]}\n" for row in connection.exec_driver_sql(prefix + one, values)) for one, values in wanted]
+        return ["".join(f"{row[-1]}\n" for row in connection.exec_driver_sql(prefix + one, dict(values))) for one, values in wanted]

@@ -3,11 +3,11 @@
 from typing import Any
 
 import pytest
-from sqlalchemy.exc import IntegrityError
 
 from ld_server.domain.errors import Duplicate
 from relational.index import Condition, number_of
 from relational.unit_of_work import Ledger
+from relational.wire import VIOLATIONS
 from tests.contract.rows import ALICE, FRIDAY, MONDAY, THURSDAY, TUESDAY, WEDNESDAY, add_asset, add_item_type, add_rent_action, head, stage
 
 
@@ -153,7 +153,7 @@ def test_a_duplicate_leaves_nothing_of_the_transaction(fleet: Ledger) -> None:
 
 
 def test_a_unit_of_no_known_item_type_is_refused_by_the_database(fleet: Ledger) -> None:
-    with pytest.raises(IntegrityError), fleet.write() as uow:
+    with pytest.raises(VIOLATIONS), fleet.write() as uow:
         add_asset(uow, "asset_11", item_type="itemType_99")
 
 

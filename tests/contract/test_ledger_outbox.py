@@ -3,11 +3,11 @@
 from dataclasses import replace
 
 import pytest
-from sqlalchemy.exc import IntegrityError
 
 from relational.outbox import OutboxEntry, Positioned
 from relational.projections import Backlog
 from relational.unit_of_work import Ledger
+from relational.wire import VIOLATIONS
 from tests.contract.rows import MONDAY, TUESDAY, add_item_type
 
 
@@ -56,5 +56,5 @@ def test_a_rollback_takes_the_events_with_it(ledger: Ledger) -> None:
 
 
 def test_an_event_id_is_used_once(ledger: Ledger) -> None:
-    with pytest.raises(IntegrityError, match=r"event_id_is_unique|outbox\.id"), ledger.write() as uow:
+    with pytest.raises(VIOLATIONS, match=r"event_id_is_unique|outbox\.id"), ledger.write() as uow:
         uow.outbox.add(event(1), event(1))

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import accumulate
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from ld_server.domain import openings
 from ld_server.domain.capacity import Rule
-from ld_server.domain.openings import Calendars, Need, Source, Span, Stretch
+from ld_server.domain.openings import Calendars, Need, Outlook, Source, Span, Stretch
 from ld_server.domain.window import LATEST, Window
 
 MONDAY = datetime(2027, 3, 1, tzinfo=UTC)
@@ -202,22 +203,15 @@ def test_steps_that_change_nothing_are_left_out() -> None:
     assert list(openings.steps_between(steps, at(9))) == [(at(0), at(2), 1), (at(2), at(3), 3), (at(3), at(9), 1)]
 
 
-# --- by the day -------------------------------------------------------------------------------------------------------
+# --- at a distance ----------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Day:
-    start: datetime
-    level: int
-    peak: int
-    low: int
-    started: int
-
-
-def day(number: int, made: Sequence[Promise]) -> Day:
-    first, last = 24 * number, 24 * number + 24
-    levels = [reserved(made, hour, hour + 0.1) for hour in range(first, last)]
-    return Day(at(first), levels[0], max(levels), min(levels), sum(one.quantity for one in made if first <= one.start < last))
+def outlook(made: Sequence[Promise], width: int, count: int) -> Outlook:
+    buckets = [range(number * width, number * width + width) for number in range(count)]
+    levels = [[reserved(made, hour, hour + 0.1) for hour in hours] for hours in buckets]
+    started = (sum(one.quantity for one in made if one.start in hours) for hours in buckets)
+    edges = ([of[0] for of in levels], [max(of) for of in levels], [min(of) for of in levels])
+    return Outlook(at(0), width * HOUR, *edges, list(accumulate(started, initial=0)))
 
 
 long_promise = st.builds(
@@ -228,20 +222,24 @@ long_promise = st.builds(
 )
 
 
-@given(st.lists(long_promise, max_size=10), st.integers(0, 60), st.integers(1, 24), st.integers(1, 70))
-def test_no_start_uses_less_than_the_days_say(made: list[Promise], first: int, width: int, length: int) -> None:
-    days = [day(number, made) for number in range(7)]
+@given(st.lists(long_promise, max_size=10), st.integers(0, 60), st.integers(1, 24), st.integers(1, 70), st.sampled_from((1, 6, 24)))
+def test_no_start_uses_less_than_the_outlook_says(made: list[Promise], first: int, width: int, length: int, bucket: int) -> None:
+    seen = outlook(made, bucket, 168 // bucket)
     for rule, used in ((Rule.OVERLAP, reserved), (Rule.PEAK, peak)):
-        least = openings.least_used(days, at(first), at(first + width), length * HOUR, rule)
+        least = seen.least_used(at(first), at(first + width), length * HOUR, rule)
         assert least <= min(used(made, first + half / 2, first + half / 2 + length) for half in range(2 * width))
 
 
-def test_the_days_say_as_much_as_they_can() -> None:
+def test_the_outlook_says_as_much_as_it_can() -> None:
     """Starts on the first day, three days long: the two days between are in every such window, and the first day's low is not all."""
     made = [Promise(20, 30, 2), Promise(24, 72, 3), Promise(26, 27, 5)]
-    days = [day(number, made) for number in range(5)]
-    least = {rule: openings.least_used(days, at(0), at(24), 72 * HOUR, rule) for rule in Rule}
+    least = {rule: outlook(made, 24, 5).least_used(at(0), at(24), 72 * HOUR, rule) for rule in Rule}
     assert least == {Rule.OVERLAP: 8, Rule.PEAK: 10}
+
+
+def test_what_is_there_at_the_start_and_what_begins_later_add_up() -> None:
+    made = [Promise(0, 100, 4), Promise(30, 31, 2), Promise(50, 51, 3)]
+    assert outlook(made, 24, 5).least_used(at(0), at(24), 72 * HOUR, Rule.OVERLAP) == 9
 
 
 @pytest.mark.parametrize("rule", Rule)

@@ -7,6 +7,7 @@ QUESTIONS is the one table of them. An answer is JSON-LD under our context, and 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -34,8 +35,8 @@ from ld_server.services.occasion import Occasion
 from ld_server.services.parts import Parts
 from ld_server.services.timeline import Step, day_by_day, timeline
 from relational.allocations import AssetUnit
-from relational.capacity import Block
-from relational.unit_of_work import UnitOfWork
+from relational.capacity import EVERY, Block
+from relational.unit_of_work import Ledger, Reading
 
 # --- parameters -------------------------------------------------------------------------------------------------------
 
@@ -89,10 +90,10 @@ def _read(parameters: Mapping[str, str], required: tuple[str, ...], choice: tupl
 
 
 @dataclass(frozen=True)
-class Inquiry:
+class Asked:
     """What a request wants to know: the values of its parameters, and the ledger and the circumstances in which it is answered."""
 
-    uow: UnitOfWork
+    ledger: Ledger
     values: Mapping[str, Any]
     occasion: Occasion
 
@@ -113,10 +114,17 @@ class Inquiry:
     def item_type(self) -> Supplied:
         """The item type that is asked about, and what the window leaves of it. Raises NotFound."""
         identifier = self.values["itemTypeId"]
-        found = availability.supplied(self.uow, [identifier], self.window, self.given).get(identifier)
-        if found is None or found.item_type["identifier"] != identifier:
+        found = availability.supplied_at_once(self.ledger, identifier, self.window, self.given)
+        if found is None:
             raise _nothing(identifier, ITEM_TYPE)
         return found
+
+
+@dataclass(frozen=True)
+class Inquiry(Asked):
+    """The same, while it is answered in one snapshot of the ledger."""
+
+    uow: Reading
 
     def kit(self) -> Composed:
         """The kit template that is asked about, taken apart. Raises NotFound."""
@@ -158,13 +166,13 @@ def _nothing(identifier: str, kind: Kind) -> NotFound:
     return NotFound(f"There is no {kind.frame.name} {identifier}.")
 
 
-def _window(inquiry: Inquiry) -> Document:
+def _window(inquiry: Asked) -> Document:
     """The window, and the place if there is one, as they stand in answers."""
     window, place = inquiry.window, inquiry.values.get("location")
     return {"startTime": written(window.start), "endTime": written(window.end), **({"location": place} if place else {})}
 
 
-def _enough(inquiry: Inquiry, available: int, is_active: bool) -> Document:
+def _enough(inquiry: Asked, available: int, is_active: bool) -> Document:
     """How many can be had, how many are wanted, and whether they can be reserved: what is not active cannot, however many there are."""
     wanted = inquiry.quantity
     return {"availableCapacity": available, "requestedQuantity": wanted, "isAvailable": is_active and available >= wanted}
@@ -173,7 +181,7 @@ def _enough(inquiry: Inquiry, available: int, is_active: bool) -> Document:
 # --- item types -------------------------------------------------------------------------------------------------------
 
 
-def of_item_type(inquiry: Inquiry) -> Document:
+def of_item_type(inquiry: Asked) -> Document:
     """How many units of an item type a window leaves."""
     found = inquiry.item_type()
     return {
@@ -328,7 +336,7 @@ class Question:
 
     name: str
     summary: str
-    answers: Callable[[Inquiry], Document]
+    answers: Callable[[Asked], Document]
     schema: str
     required: tuple[str, ...]
     optional: tuple[str, ...] = ()
@@ -337,6 +345,16 @@ class Question:
     @property
     def known(self) -> tuple[str, ...]:
         return (*self.choice, *self.required, *self.optional)
+
+
+def in_one_snapshot(answer: Callable[[Inquiry], Document]) -> Callable[[Asked], Document]:
+    """What answers a question by more than one statement."""
+
+    def answered(what: Asked) -> Document:
+        with what.ledger.glance() as uow:
+            return answer(Inquiry(what.ledger, what.values, what.occasion, uow))
+
+    return answered
 
 
 WINDOW = ("startTime", "endTime")
@@ -354,7 +372,7 @@ QUESTIONS: Mapping[str, Question] = {
     "/v1/availability/kits": Question(
         "getKitAvailability",
         "How many kits a window leaves, and what limits them",
-        of_kit,
+        in_one_snapshot(of_kit),
         "KitAvailability",
         ("kitTemplateId", *WINDOW),
         ("quantity", "location"),
@@ -362,14 +380,14 @@ QUESTIONS: Mapping[str, Question] = {
     "/v1/availability/asset": Question(
         "getUnitAvailability",
         "Whether one unit is free in a window, and what blocks it",
-        of_asset,
+        in_one_snapshot(of_asset),
         "UnitAvailability",
         ("assetId", *WINDOW),
     ),
     "/v1/availability/timeline": Question(
         "getAvailabilityTimeline",
         "How many units or kits are free while a window goes by",
-        of_time,
+        in_one_snapshot(of_time),
         "AvailabilityTimeline",
         WINDOW,
         ("location", "resolution"),
@@ -378,7 +396,7 @@ QUESTIONS: Mapping[str, Question] = {
     "/v1/availability/next": Question(
         "getNextAvailability",
         "The first window in which so many can be had for so long",
-        of_next,
+        in_one_snapshot(of_next),
         "NextAvailability",
         ("duration",),
         ("quantity", "after", "location"),
@@ -403,9 +421,7 @@ class Answers:
         values = _read(parameters, self._question.required, self._question.choice)
         if "startTime" in values:
             Window(values["startTime"], values["endTime"])
-        occasion = occasion_of(req, self._parts)
-        with self._parts.ledger.read() as uow:
-            found = self._question.answers(Inquiry(uow, values, occasion))
+        found = self._question.answers(Asked(self._parts.ledger, values, occasion_of(req, self._parts)))
         named = {"@context": self._parts.contexts.reference, "@id": f"{self._iri}?{urlencode(parameters)}"}
         show_answer(req, resp, {**named, **found}, self._parts)
 
@@ -427,19 +443,21 @@ class FreeUnits:
         may_be_listed(req)
         parameters = asked(req, (*FREE_UNITS_KNOWN, *PAGE_PARAMETERS))
         page = page_of(parameters, _PLACE_IN_THE_LIST)
-        every = [self._unit(one) for one in self._free(req, parameters)]
-        first, last = page.after or 0, (page.after or 0) + page.limit
-        following = cursor(_PLACE_IN_THE_LIST, last) if len(every) > last else None
-        shown = collection_page(self._iri, parameters, len(every), following)
-        show_page(req, resp, shown, every[first:last], ASSET, self._parts, lambda: every)
-
-    def _free(self, req: falcon.Request, parameters: Mapping[str, str]) -> list[AssetUnit]:
         values = _read({name: parameters[name] for name in FREE_UNITS_KNOWN if name in parameters}, FREE_UNITS_KNOWN[:3], ())
+        free = partial(self._free, values, occasion_of(req, self._parts), page.after or 0)
+        count, found = free(page.limit)
+        last = (page.after or 0) + page.limit
+        shown = collection_page(self._iri, parameters, count, cursor(_PLACE_IN_THE_LIST, last) if count > last else None)
+        show_page(req, resp, shown, found, ASSET, self._parts, lambda: free(EVERY)[1])
+
+    def _free(self, values: Mapping[str, Any], occasion: Occasion, offset: int, limit: int) -> tuple[int, list[str]]:
+        """How many units are free, and some of them."""
         Window(values["startTime"], values["endTime"])
-        with self._parts.ledger.read() as uow:
-            inquiry = Inquiry(uow, values, occasion_of(req, self._parts))
+        with self._parts.ledger.glance() as uow:
+            inquiry = Inquiry(self._parts.ledger, values, occasion, uow)
             item_type = inquiry.document(values["itemTypeId"], ITEM_TYPE)
-            return availability.free_units(uow, item_type, inquiry.window, inquiry.given)
+            count, units = availability.free_units(uow, item_type, inquiry.window, inquiry.given, offset, limit)
+        return count, [self._unit(one) for one in units]
 
     def _unit(self, unit: AssetUnit) -> str:
         named = {"@id": self._parts.naming.iri(unit.identifier), "@type": ASSET.subject_type, "identifier": unit.identifier}

@@ -82,7 +82,5 @@ class Conflicts:
         show_page(req, resp, shown, rest[:count], RENT_ACTION, self._parts, lambda: rest)
 
     def _every(self, document: Document, occasion: Occasion) -> list[Document]:
-        """What an approval would miss is found as an approval finds it, in a transaction that is rolled back."""
-        is_ahead = document["status"] in conflicts.AHEAD
-        with self._parts.ledger.rehearse() if is_ahead else self._parts.ledger.read() as uow:
+        with self._parts.ledger.read() as uow:
             return conflicts.of(uow, document, occasion)
