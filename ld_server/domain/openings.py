@@ -6,7 +6,7 @@ excluded. So room appears where something ends, and nowhere else: those are the 
 """
 
 from bisect import bisect_left, bisect_right
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -38,6 +38,24 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
+class Promise:
+    """So many units that are in use from `start` to `end`."""
+
+    start: datetime
+    end: datetime
+    quantity: int
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """How many units begin to be in use at an instant, and how many cease."""
+
+    at: datetime
+    started: int
+    ended: int
+
+
+@dataclass(frozen=True, slots=True)
 class Stretch:
     """A pool over a time: what it has, how much is in use as the time begins, and what changes later in it, in order."""
 
@@ -53,6 +71,16 @@ class Stretch:
     @property
     def ends(self) -> Iterator[datetime]:
         return (change.at for change in self.changes if change.ended)
+
+    def without(self, promises: Sequence[Promise], window: Window) -> "Stretch":
+        """The same pool over the same time, which is the window, without these promises, which are among what is in use."""
+        level = self.level - sum(one.quantity for one in promises if one.start <= window.start < one.end)
+        started, ended = Counter[datetime](), Counter[datetime]()
+        for one in promises:
+            started[one.start] += one.quantity
+            ended[one.end] += one.quantity
+        changes = [Step(one.at, one.started - started[one.at], one.ended - ended[one.at]) for one in self.changes]
+        return Stretch(self.total, level, changes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,17 +24,20 @@ from ld_server.domain.openings import (
     Calendars,
     Need,
     Outlook,
+    Promise,
     Source,
     Span,
     Stretch,
     first_opening,
+    highest,
+    overlapping,
 )
 from ld_server.domain.places import Placed, gathered
 from ld_server.domain.status import ItemKind
 from ld_server.domain.window import Turnaround, Window, earlier, later
 from ld_server.resources.kit_template import KIT_TEMPLATE
 from ld_server.services.occasion import Occasion
-from relational.allocations import AssetUnit
+from relational.allocations import AllocationRow, AssetUnit
 from relational.capacity import AssetsState, Block, PoolState, Seen
 from relational.unit_of_work import Ledger, Reading
 
@@ -43,13 +46,15 @@ from relational.unit_of_work import Ledger, Reading
 class Circumstances:
     """
     What availability depends on besides what is asked for: the present, the place that units must be at (None: any), the rule for
-    item types that have none of their own, and how far ahead is searched.
+    item types that have none of their own, and how far ahead is searched. `apart`: promises that do not count, which stand and are to be
+    given back.
     """
 
     now: datetime
     location: str | None = None
     default_rule: Rule = Rule.OVERLAP
     horizon: timedelta = timedelta(days=366)
+    apart: tuple[AllocationRow, ...] = ()
 
 
 def circumstances(occasion: Occasion, location: str | None = None) -> Circumstances:
@@ -148,6 +153,8 @@ def capacities(uow: Reading, windows: Mapping[str, Window], given: Circumstances
 
 
 def _capacities(uow: Reading, windows: Mapping[str, Window], known: Mapping[str, Terms], given: Circumstances) -> dict[str, Capacity]:
+    if given.apart:
+        return {item: _capacity_apart(uow, item, window, known[item], given) for item, window in windows.items()}
     told_apart, counted = _by_kind(windows, known)
     assets = uow.capacity.assets(told_apart, given.now, given.location) if told_apart else {}
     pools = uow.capacity.pools(counted, given.now, given.location) if counted else {}
@@ -155,6 +162,20 @@ def _capacities(uow: Reading, windows: Mapping[str, Window], known: Mapping[str,
     stock = {item: capacity.of_stocks(map(_stock, states), known[item].rule) for item, states in pools.items()}
     nothing = {item: capacity.of_stocks((), known[item].rule) for item in windows}
     return {**nothing, **units, **stock}
+
+
+def _capacity_apart(uow: Reading, item: str, window: Window, known: Terms, given: Circumstances) -> Capacity:
+    """The capacity of one item type, from everything that is in use in the window, without the promises that do not count."""
+    if known.is_serialized:
+        units = calendars(uow, item, window, given)
+        return capacity.of_units(units.total, len(units.busy), known.rule)
+    pools = uow.capacity.pools({item: window}, given.now, given.location)[item]
+    return capacity.of_stocks((_stock_of(stretch(uow, pool.identifier, pool.total, window, given), window) for pool in pools), known.rule)
+
+
+def _stock_of(pool: Stretch, window: Window) -> Stock:
+    length = window.end - window.start
+    return Stock(pool.total, *overlapping(pool, [window.start], length), *highest(pool, [window.start], length))
 
 
 @dataclass(frozen=True, slots=True)
@@ -365,18 +386,15 @@ class _Search:
     def _left_at_most(self, item: str, piece: Window, pools: Sequence["_Ahead"]) -> int:
         lead, rule, length = self.known[item].turnaround.before, self.known[item].rule, self._length(item)
         first, last = earlier(piece.start, lead), earlier(piece.end, lead)
-        return sum(max(0, pool.total - pool.outlook.least_used(first, last, length, rule)) for pool in pools)
+        used = (pool.outlook.least_used(first, last, length, rule) - _apart_in(pool.identifier, self.given) for pool in pools)
+        return sum(max(0, pool.total - each) for pool, each in zip(pools, used, strict=True))
 
     def _need(self, item: str, starts: Window, pools: Sequence["_Ahead"]) -> Need:
         reach, known = self._reach(item, starts), self.known[item]
-        sources: list[Source] = [self._stretch(pool, reach) for pool in pools]
+        sources: list[Source] = [stretch(self.uow, pool.identifier, pool.total, reach, self.given) for pool in pools]
         if known.is_serialized:
             sources = [calendars(self.uow, item, reach, self.given)]
         return Need(self.needed[item], known.turnaround.before, self._length(item), known.rule, sources)
-
-    def _stretch(self, pool: "_Ahead", reach: Window) -> Stretch:
-        level, changes = self.uow.capacity.pool_changes(pool.identifier, reach, self.given.now)
-        return Stretch(pool.total, level, changes)
 
     def _reach(self, item: str, starts: Window) -> Window:
         """Everything that blocked windows with these starts can meet."""
@@ -424,8 +442,21 @@ def _joined(pieces: Iterable[Window], gap: timedelta) -> Iterator[Window]:
         yield Window(run[0].start, run[-1].end)
 
 
+def stretch(uow: Reading, pool: str, total: int, window: Window, given: Circumstances) -> Stretch:
+    """A pool in the window."""
+    level, changes = uow.capacity.pool_changes(pool, window, given.now)
+    found = Stretch(total, level, changes)
+    own = [Promise(row.blocked_from, row.blocked_to, row.quantity) for row in given.apart if row.stock_pool == pool]
+    return found.without(own, window) if own else found
+
+
+def _apart_in(pool: str, given: Circumstances) -> int:
+    return sum(row.quantity for row in given.apart if row.stock_pool == pool)
+
+
 def calendars(uow: Reading, item_type: str, window: Window, given: Circumstances) -> Calendars:
     """The units of an item type, and when in the window they are not free."""
     total = uow.capacity.assets({item_type: window}, given.now, given.location)[item_type].total
-    blocks = uow.capacity.blocks(item_type, window, given.now, given.location)
+    apart = {(row.asset, row.blocked_from) for row in given.apart}
+    blocks = [one for one in uow.capacity.blocks(item_type, window, given.now, given.location) if (one.asset, one.start) not in apart]
     return Calendars(total, [[Span(one.start, one.end) for one in several] for _, several in groupby(blocks, key=attrgetter("asset"))])

@@ -28,11 +28,15 @@ from relational.unit_of_work import UnitOfWork
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """The reservation as it was planned, with a window; what each line gets; and when each item type is blocked for it."""
+    """
+    The reservation as it was planned, with a window; what each line gets; and when each item type is blocked for it. `apart`: the
+    promises that it gave back for the plan, which stand again where that is not carried out.
+    """
 
     document: Document
     lines: tuple[LinePlan, ...]
     blocked: Mapping[str, Window]
+    apart: tuple[AllocationRow, ...] = ()
 
     @property
     def short(self) -> list[LinePlan]:

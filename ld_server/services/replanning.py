@@ -72,8 +72,8 @@ def planned_anew(
     uow.allocations.set_status([row.number for row in held], AllocationStatus.CANCELLED)
     staying = _staying(uow, composed, out, blocked, occasion)
     free = _free(uow, composed, demands, blocked, (*(row.asset for row in held if row.asset), *(wish.asset for wish in wishes)), occasion)
-    planned = Planned(composed, replan(demands, _held(composed, wishes, held), free), blocked)
-    _refuse_too_short(uow, planned, tolerated, occasion)
+    planned = Planned(composed, replan(demands, _held(composed, wishes, held), free), blocked, tuple(held))
+    _refuse_too_short(planned, tolerated, occasion)
     return replace(planned, document=_promised(uow, planned, held, staying, occasion))
 
 
@@ -106,12 +106,12 @@ def _free(
     return found
 
 
-def _refuse_too_short(uow: UnitOfWork, planned: Planned, tolerated: Mapping[str, int] | None, occasion: Occasion) -> None:
+def _refuse_too_short(planned: Planned, tolerated: Mapping[str, int] | None, occasion: Occasion) -> None:
     if tolerated is None:
         return
     short = [line for line in planned.short if line.missing > tolerated.get(line.demand.line, 0)]
     if short:
-        raise shortage.refusal(uow, planned, short, occasion)
+        raise shortage.Unexplained(lambda reading: shortage.refusal(reading, planned, short, occasion))
 
 
 # --- what the new plan makes of the old one ----------------------------------------------------------------------------

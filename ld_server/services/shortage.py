@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from ld_server.domain import kits
@@ -12,6 +13,7 @@ from ld_server.domain.kits import Component
 from ld_server.domain.window import LATEST, Window
 from ld_server.resources.kind import written
 from ld_server.services import availability, obstacles, plans
+from ld_server.services.availability import Circumstances
 from ld_server.services.obstacles import LOOKED_AT_IN_THE_WAY
 from ld_server.services.occasion import Occasion
 from ld_server.services.plans import Planned
@@ -64,8 +66,13 @@ def explained(uow: UnitOfWork, planned: Planned, short: Sequence[LinePlan], occa
     """Why these lines get less than they ask for, and what would fit. This costs more than the plan, which needs nothing of it."""
     window = plans.window_of(planned.document)
     needed = wanted([line.demand for line in planned.lines])
-    fits = availability.first_window(uow, needed, window.end - window.start, window.start, plans.given(planned.document, occasion))
+    fits = availability.first_window(uow, needed, window.end - window.start, window.start, _given(planned, occasion))
     return [_explained(uow, planned, line, fits, occasion) for line in short]
+
+
+def _given(planned: Planned, occasion: Occasion) -> Circumstances:
+    """On what it depends what the plan can have: not on what the reservation would give back for it."""
+    return replace(plans.given(planned.document, occasion), apart=planned.apart)
 
 
 def _sentence(line: Mapping[str, Any]) -> str:
@@ -78,14 +85,14 @@ def _explained(uow: UnitOfWork, planned: Planned, line: LinePlan, fits: Window |
     position = next(number for number, one in enumerate(planned.document["lineItems"]) if one["@id"] == line.demand.line)
     asked = planned.document["lineItems"][position]
     windows = {part: planned.blocked[part] for part in line.demand.parts}
-    capacities = availability.capacities(uow, windows, plans.given(planned.document, occasion))
+    capacities = availability.capacities(uow, windows, _given(planned, occasion))
     return {
         "pointer": f"/lineItems/{position}",
         "item": asked["object"],
         "requested": line.demand.quantity,
         "available": line.allocated,
         **_counted(asked, line, capacities),
-        **_in_the_way(uow, _limiting(line, capacities), windows, occasion),
+        **_in_the_way(uow, _limiting(line, capacities), windows, planned.document["identifier"], occasion),
         "alternatives": _alternatives(uow, planned, line, windows, fits, occasion),
     }
 
@@ -116,11 +123,13 @@ def _supported(line: LinePlan, capacities: Mapping[str, Capacity]) -> list[Compo
     return [Component(part, each, capacities[part].available) for part, each in line.demand.parts.items()]
 
 
-def _in_the_way(uow: UnitOfWork, components: Iterable[Component], windows: Mapping[str, Window], occasion: Occasion) -> dict[str, Any]:
-    """The reservations that block units of these in their windows, earliest first; a reservation is named once."""
+def _in_the_way(
+    uow: UnitOfWork, components: Iterable[Component], windows: Mapping[str, Window], own: str, occasion: Occasion
+) -> dict[str, Any]:
+    """The other reservations that block units of these in their windows, earliest first; a reservation is named once."""
     asked = [(one.item_type, windows[one.item_type]) for one in components]
     found = [uow.allocations.in_the_way(item_type, window.start, window.end, LOOKED_AT_IN_THE_WAY) for item_type, window in asked]
-    return obstacles.told([blocking for several in found for blocking in several], occasion)
+    return obstacles.told([blocking for several in found for blocking in several if blocking.rent_action != own], occasion)
 
 
 def _alternatives(
@@ -128,7 +137,7 @@ def _alternatives(
 ) -> dict[str, Any]:
     """What would fit instead: fewer, another window for the whole reservation, another place for this line."""
     next_window = {"startTime": written(fits.start), "endTime": written(fits.end)} if fits else None
-    elsewhere = _elsewhere(uow, planned.document.get("location"), line, windows, occasion)
+    elsewhere = _elsewhere(uow, planned, line, windows, occasion)
     return {
         "largestQuantity": line.allocated,
         "nextWindow": next_window,
@@ -137,18 +146,23 @@ def _alternatives(
 
 
 def _elsewhere(
-    uow: UnitOfWork, location: str | None, line: LinePlan, windows: Mapping[str, Window], occasion: Occasion
+    uow: UnitOfWork, planned: Planned, line: LinePlan, windows: Mapping[str, Window], occasion: Occasion
 ) -> list[dict[str, Any]] | None:
     """Other places that have some of it; None where no place was asked for."""
+    given = _given(planned, occasion)
+    location = given.location
     if location is None:
         return None
     places = dict.fromkeys(place for part in line.demand.parts for place in uow.capacity.locations(part) if place != location)
-    found = [{"location": place, "available": _there(uow, place, line, windows, occasion)} for place in list(places)[:MOST_LOCATIONS]]
+    found = [
+        {"location": place, "available": _there(uow, line, windows, replace(given, location=place))}
+        for place in list(places)[:MOST_LOCATIONS]
+    ]
     return [one for one in found if one["available"]]
 
 
-def _there(uow: UnitOfWork, place: str, line: LinePlan, windows: Mapping[str, Window], occasion: Occasion) -> int:
-    capacities = availability.capacities(uow, windows, availability.circumstances(occasion, place))
+def _there(uow: UnitOfWork, line: LinePlan, windows: Mapping[str, Window], given: Circumstances) -> int:
+    capacities = availability.capacities(uow, windows, given)
     return min(line.demand.quantity, kits.kits_supported(_supported(line, capacities)))
 
 

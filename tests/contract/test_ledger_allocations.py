@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from ld_server.domain.errors import StoreUnavailable
 from ld_server.domain.window import Window
 from relational.allocations import AllocationRow, Blocking, DoubleBooking, Peak
-from relational.unit_of_work import Ledger
+from relational.unit_of_work import Ledger, UnitOfWork, open_ledger
 from relational.wire import VIOLATIONS
 from tests.contract.rows import (
     FRIDAY,
@@ -295,3 +295,16 @@ def test_units_that_are_out_past_their_end_count_until_they_are_back(ledger: Led
         assert [one.quantity for one in uow.allocations.blocking_pool("pool_1", WEDNESDAY, THURSDAY)] == [5, 10]
         uow.allocations.set_status([1], "returned")
         assert uow.allocations.peak("pool_1", WEDNESDAY) == Peak(5, THURSDAY)
+
+
+def test_statements_are_planned_once_while_item_types_are_held(postgres_url: str) -> None:
+    """And only then: the plan of a list depends on what is asked for."""
+    ledger = open_ledger(postgres_url, pool_size=1)
+    with ledger.write() as uow:
+        add_item_type(uow)
+    with ledger.engine.begin() as connection:
+        UnitOfWork(connection).allocations.hold(["itemType_1"])
+        assert connection.exec_driver_sql("SHOW plan_cache_mode").scalar_one() == "force_generic_plan"
+    with ledger.engine.begin() as connection:
+        assert connection.exec_driver_sql("SHOW plan_cache_mode").scalar_one() == "auto"
+    ledger.close()

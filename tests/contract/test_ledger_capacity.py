@@ -154,6 +154,9 @@ def test_the_unit_whose_gap_fits_best_comes_first(ledger: Ledger) -> None:
         assert uow.capacity.free_assets("itemType_1", window, LONG_AGO, 2) == free[:2]
         assert uow.capacity.free_among(["asset_1", "asset_5", "asset_4", "asset_6"], "itemType_1", window, LONG_AGO) == [free[1], free[3]]
         assert uow.capacity.free_among([], "itemType_1", window, LONG_AGO) == []
+        pages = [uow.capacity.free_page("itemType_1", window, LONG_AGO, offset, 3) for offset in (0, 3, 6)]
+        assert pages == [(4, free[:3]), (4, free[3:]), (4, [])]
+        assert uow.capacity.free_page("itemType_2", window, LONG_AGO, 0, 3) == (0, [])
         assert uow.capacity.free_among(["asset_1"], "itemType_2", window, LONG_AGO) == []
 
 

@@ -4,6 +4,7 @@ import sqlite3
 import threading
 import time
 from datetime import UTC, datetime, timedelta, timezone
+from functools import partial
 from pathlib import Path
 
 import psycopg
@@ -13,6 +14,7 @@ from sqlalchemy.exc import OperationalError
 
 from ld_server.domain.errors import InvalidParameter, StoreUnavailable
 from relational import engine as engine_module
+from relational.documents import Head
 from relational.engine import normalised, open_engine, refusal_of
 from relational.unit_of_work import Ledger, open_ledger
 from tests.contract.rows import ALICE, BOB, MONDAY, add_rent_action, head
@@ -40,6 +42,20 @@ def test_a_reader_sees_one_state_and_makes_no_writer_wait(ledger: Ledger) -> Non
         assert reader.documents.count("rentAction") == 1
     with ledger.read() as reader:
         assert reader.documents.count("rentAction") == 2
+
+
+def test_a_glance_sees_one_state_and_leaves_nothing_open(ledger: Ledger) -> None:
+    with ledger.write() as uow:
+        add_rent_action(uow, "ra_1")
+    with pytest.raises(ZeroDivisionError), ledger.glance() as reading:
+        assert (reading.documents.head("ra_1"), reading.documents.head("ra_2")) == (ledger.head("ra_1"), None)
+        with ledger.write() as uow:
+            add_rent_action(uow, "ra_2")
+        assert reading.documents.head("ra_2") is None
+        raise ZeroDivisionError
+    assert ledger.head("ra_2") is not None
+    with ledger.glance() as reading:
+        assert set(reading.documents.heads(["ra_1", "ra_2", "ra_3"])) == {"ra_1", "ra_2"}
 
 
 def test_a_writer_makes_no_reader_wait(ledger: Ledger) -> None:
@@ -176,15 +192,23 @@ def test_connections_that_a_restart_has_cut_are_replaced(postgres_url: str) -> N
         uow.documents.add(head("ra_1"), ALICE)
     assert ledger.head("ra_1") is not None
     other = open_engine(postgres_url)
-    with other.connect() as connection:
-        connection.execute(
-            text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
-        )
+    for ask in (ledger.head, partial(_glanced, ledger)):
+        with other.connect() as connection:
+            connection.execute(
+                text(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                )
+            )
+        assert ask("ra_1") is not None
     other.dispose()
-    assert ledger.head("ra_1") is not None
     time.sleep(engine_module.RESTED_SECONDS)
     ledger.ping()
     ledger.close()
+
+
+def _glanced(ledger: Ledger, identifier: str) -> Head | None:
+    with ledger.glance() as reading:
+        return reading.documents.head(identifier)
 
 
 def test_a_deadlock_is_an_unavailable_store_for_one_of_the_two(postgres_url: str) -> None:

@@ -2,9 +2,9 @@
 
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import Any
 
 import pytest
@@ -19,6 +19,7 @@ from ld_server.services.availability import Circumstances
 from ld_server.services.timeline import Room, Step, day_by_day, timeline
 from relational.allocations import AllocationRow
 from relational.unit_of_work import Ledger
+from relational.wire import Wire
 from tests.contract.fleet import AFTERNOON, MORNING, NEXT_DAY, NOW, Fleet, asset
 
 MIDNIGHT = instant("2027-02-01T00:00:00Z")
@@ -313,6 +314,49 @@ def test_pools_that_are_not_active_give_nothing(fleet: Fleet) -> None:
     with fleet.ledger.read() as uow:
         found = availability.supplied(uow, [cables, "itemType_99"], window(MORNING), GIVEN)
     assert [(item, one.capacity.total, one.capacity.available) for item, one in found.items()] == [(cables, 30, 30)]
+
+
+def test_what_is_told_at_once_is_what_is_told_in_a_snapshot(fleet: Fleet) -> None:
+    timer, cables, nothing = fleet.stocked("T-1", "T-2", turnaroundAfter="PT1H"), fleet.pooled(30, 5), fleet.item_type("NONE")
+    fleet.booked(timer, 1, MORNING)
+    fleet.check_out(fleet.booked(cables, 12, MORNING), at=instant(MORNING[0]))
+    late = replace(GIVEN, now=instant(MORNING[1]) + HOUR)
+    for item, times, given in product((timer, cables, nothing, "itemType_99"), (MORNING, AFTERNOON, NEXT_DAY), (GIVEN, late)):
+        with fleet.ledger.glance() as reading:
+            told = availability.supplied(reading, [item], window(times), given).get(item)
+        assert availability.supplied_at_once(fleet.ledger, item, window(times), given) == told
+
+
+def test_terms_that_change_in_between_are_read_again(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The item type is read before it gets a turnaround, and its units afterwards."""
+    timer = fleet.stocked("T-1")
+    fleet.booked(timer, 1, MORNING)
+    before = fleet.ledger.head(timer)
+    _change(fleet, timer, turnaroundBefore="PT1H")
+    monkeypatch.setattr(fleet.ledger, "head", lambda _identifier: before)
+    found = availability.supplied_at_once(fleet.ledger, timer, window(AFTERNOON), GIVEN)
+    assert found is not None
+    assert (found.item_type["turnaroundBefore"], found.capacity.available) == ("PT1H", 0)
+
+
+def test_a_search_that_finds_nothing_asks_for_few_numbers(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is promised is never read one by one where the hours say that there is too little left."""
+    cables = fleet.pooled(20)
+    for day in range(0, 120, 3):
+        fleet.booked(cables, 9, (written(MIDNIGHT + day * DAY), written(MIDNIGHT + (day + 3) * DAY)))
+    asked: list[str] = []
+    execute = Wire.execute
+
+    def noting(wire: Wire, text: str, values: Mapping[str, Any]) -> Any:
+        asked.append(text)
+        return execute(wire, text, values)
+
+    monkeypatch.setattr(Wire, "execute", noting)
+    with fleet.ledger.glance() as reading:
+        given = replace(GIVEN, now=MIDNIGHT, horizon=110 * DAY)
+        assert availability.first_window(reading, {cables: 12}, 2 * DAY, MIDNIGHT, given) is None
+    assert len(asked) < 60
+    assert [text for text in asked if "b.blocked_from > " in text and "GROUP BY at" in text] == []
 
 
 def test_available_is_what_an_approval_gets(fleet: Fleet) -> None:

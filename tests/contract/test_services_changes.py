@@ -19,6 +19,8 @@ from ld_server.domain.errors import (
     UnknownReference,
 )
 from ld_server.domain.status import Status
+from ld_server.services import handle
+from ld_server.services.shortage import Unexplained
 from relational.documents import Head
 from relational.unit_of_work import Ledger
 from tests.contract.fleet import AFTERNOON, BASE, MIDDAY, MORNING, Fleet, document_of, tags
@@ -320,6 +322,26 @@ def test_its_own_units_count_as_available_in_the_refusal(fleet: Fleet, timer: st
     assert (line["requested"], line["available"], line["totalCapacity"], line["reservedCapacity"]) == (4, 3, 3, 0)
     assert line["reservationsInTheWay"] == []
     assert line["alternatives"] == {"largestQuantity": 3, "nextWindow": None}
+
+
+@pytest.mark.parametrize("rule", ["overlap", "peak"])
+def test_its_own_quantity_counts_as_available_in_the_refusal(fleet: Fleet, rule: str) -> None:
+    cable = fleet.pooled(10, capacityRule=rule)
+    booked, rival = approved(fleet, cable, 6), approved(fleet, cable, 3)
+    with pytest.raises(InsufficientAvailability) as refused:
+        with_lines(fleet, booked, ("line-1", cable, 8))
+    line = refused.value.members["lines"][0]
+    assert (line["available"], line["reservedCapacity"], line["availableCapacity"]) == (7, 3, 7)
+    assert [one["identifier"] for one in line["reservationsInTheWay"]] == [rival]
+    assert line["alternatives"]["nextWindow"] == {"startTime": "2027-03-01T12:00:00Z", "endTime": "2027-03-01T16:00:00Z"}
+
+
+def test_a_refused_change_is_explained_after_its_transaction(fleet: Fleet, timer: str) -> None:
+    booked = approved(fleet, timer)
+    changed = {**fleet.document(booked), "lineItems": [{**fleet.document(booked)["lineItems"][0], "requestedQuantity": 4}]}
+    with pytest.raises(Unexplained) as refused, fleet.ledger.write() as uow:
+        handle(uow, ChangeReservation(booked, changed, None), fleet.occasion())
+    assert "lines" not in refused.value.members
 
 
 def test_more_units_are_added_to_those_it_has(fleet: Fleet, timer: str) -> None:

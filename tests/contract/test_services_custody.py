@@ -5,11 +5,12 @@ from functools import partial
 
 import pytest
 
+from ld_server.domain.commands import ChangeReservation, FulfillReservation
 from ld_server.domain.custody import Condition, Handover
 from ld_server.domain.errors import InsufficientAvailability, Refusal, Stale, TransitionRefused, UnknownReference
 from ld_server.domain.status import AllocationStatus
 from relational.unit_of_work import Ledger
-from tests.contract.fleet import AFTERNOON, MORNING, NEXT_DAY, NOW, Fleet, tags
+from tests.contract.fleet import AFTERNOON, MORNING, NEXT_DAY, NOW, Fleet, document_of, tags
 from tests.contract.test_services_races import at_once, kinds
 
 START, END = datetime(2027, 3, 1, 8, tzinfo=UTC), datetime(2027, 3, 1, 12, tzinfo=UTC)
@@ -202,6 +203,25 @@ def test_what_is_not_in_the_house_cannot_be_handed_out(fleet: Fleet) -> None:
 
 
 # --- return -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_fulfilled_reservation_got_what_went_out_and_no_more(fleet: Fleet) -> None:
+    booked = fleet.booked(fleet.stocked("TN-1", "TN-2", "TN-3"), 3)
+    fleet.check_out(booked, Handover("alloc_1"), Handover("alloc_2"), at=START)
+    fleet.take_back(booked, at=END)
+    done = document_of(fleet.do(FulfillReservation(booked, None)))
+    quantities = [(one["requestedQuantity"], one["allocatedQuantity"]) for one in (done, *done["lineItems"])]
+    assert (done["status"], quantities) == ("fulfilled", [(3, 2), (3, 2)])
+
+
+def test_what_has_come_back_does_not_make_more_than_is_asked_for(fleet: Fleet) -> None:
+    booked = fleet.booked(fleet.pooled(9), 6)
+    fleet.check_out(booked, Handover("alloc_1", 4), at=START)
+    fleet.take_back(booked, Handover("alloc_1", 4), at=START + HOUR)
+    before = fleet.document(booked)
+    less = {**before, "lineItems": [{**before["lineItems"][0], "requestedQuantity": 3}]}
+    after = document_of(fleet.do(ChangeReservation(booked, less, None), now=START + HOUR))
+    assert (before["allocatedQuantity"], after["requestedQuantity"], after["allocatedQuantity"]) == (6, 3, 3)
 
 
 def test_with_the_last_unit_the_reservation_is_fulfilled(fleet: Fleet) -> None:

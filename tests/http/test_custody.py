@@ -243,6 +243,24 @@ def test_conflicts_are_a_graph(fleet: Site) -> None:
     assert (vocab.ASSET, f"{BASE}{ASSETS}/asset_1") in said
 
 
+def test_what_a_fulfilled_reservation_got_is_told_in_turtle_too(fleet: Site) -> None:
+    made = booked(fleet, quantity=2)
+    step(fleet, made, "check-out")
+    assert (done := step(fleet, made, "return").json)["status"] == "fulfilled"
+    answer = fleet.get(f"{RESERVATIONS}/{made}", Accept="text/turtle")
+    said = [quad.object.value for quad in parse(answer.content, RdfFormat.TURTLE) if quad.predicate.value == vocab.ALLOCATED_QUANTITY]
+    assert (done["allocatedQuantity"], said) == (2, ["2", "2"])
+
+
+def test_conflicts_wait_for_nobody(fleet: Site) -> None:
+    booked(fleet, quantity=2)
+    waiting = fleet.reservation("itemType_1", 1, startTime=written(NOW), endTime=written(NOW + DAY))
+    with fleet.parts.ledger.write() as uow:
+        uow.allocations.hold(["itemType_1"])
+        answer = fleet.get(f"{RESERVATIONS}/{waiting}/conflicts")
+    assert [one["reasonCode"] for one in answer.json["member"]] == ["missing"]
+
+
 def test_what_an_approval_would_miss_is_told_before(fleet: Site) -> None:
     holder = booked(fleet, quantity=2)
     waiting = fleet.reservation("itemType_1", 2, startTime=written(NOW), endTime=written(NOW + DAY))

@@ -161,6 +161,16 @@ def test_the_end_of_the_calendar_is_no_obstacle() -> None:
     assert openings.first_opening([need], LATEST - HOUR, LATEST) == LATEST - HOUR
 
 
+@given(promises, promises, st.integers(0, 30))
+def test_a_pool_without_some_promises_is_one_that_never_made_them(made: list[Promise], others: list[Promise], since: int) -> None:
+    window = Window(at(since), at(50))
+    apart = [openings.Promise(at(one.start), at(one.end), one.quantity) for one in others]
+    found, wanted = stretch(99, [*made, *others], since).without(apart, window), stretch(99, made, since)
+    starts = [at(since + hour) for hour in range(15)]
+    for rule in Rule:
+        assert found.left(starts, HOUR, rule) == wanted.left(starts, HOUR, rule)
+
+
 # --- step functions ---------------------------------------------------------------------------------------------------
 
 
