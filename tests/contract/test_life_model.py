@@ -322,10 +322,10 @@ def _the_document_says_what_the_rows_say(world: World, document: dict[str, Any])
 
 
 def _whole(world: World, line: dict[str, Any], rows: Any) -> int:
-    """How many of what the line asks for its units make; kits are never promised in pieces."""
+    """How many of what the line asks for the units make that it has or had; kits are never promised in pieces."""
     name, parts = line["@id"].partition("#")[2], world.parts[line["object"]["identifier"]]
     has: Counter[str] = Counter()
     for row in rows:
-        if row.line == name and row.status in ("allocated", "in_use"):
+        if row.line == name and row.status in ("allocated", "in_use", "returned"):
             has[row.item_type] += row.quantity
-    return min(has[part] // each for part, each in parts.items())
+    return min(line["requestedQuantity"], *(has[part] // each for part, each in parts.items()))
