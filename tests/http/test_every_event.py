@@ -171,12 +171,23 @@ class Fleet:
     @contextmanager
     def breaking(self, table: str) -> Iterator[None]:
         """Nothing can be written into a table until the block ends: the transaction fails there."""
-        with self.site.parts.ledger.engine.begin() as connection:
-            connection.exec_driver_sql(f"CREATE TRIGGER broken BEFORE INSERT ON {table} BEGIN SELECT RAISE(ABORT, 'on purpose'); END")
+        engine = self.site.parts.ledger.engine
+        break_it, mend_it = BROKEN[engine.dialect.name]
+        with engine.begin() as connection:
+            connection.exec_driver_sql(break_it.format(table=table))
         yield
-        with self.site.parts.ledger.engine.begin() as connection:
-            connection.exec_driver_sql("DROP TRIGGER broken")
+        with engine.begin() as connection:
+            connection.exec_driver_sql(mend_it.format(table=table))
 
+
+BROKEN = {
+    "sqlite": ("CREATE TRIGGER broken BEFORE INSERT ON {table} BEGIN SELECT RAISE(ABORT, 'on_purpose'); END", "DROP TRIGGER broken"),
+    "postgresql": (
+        "ALTER TABLE {table} ADD CONSTRAINT on_purpose CHECK (false) NOT VALID",
+        "ALTER TABLE {table} DROP CONSTRAINT on_purpose",
+    ),
+}
+"""Engine → what makes every insert into a table fail, and what ends that."""
 
 # --- the table --------------------------------------------------------------------------------------------------------------
 
@@ -434,7 +445,7 @@ def in_vain(fleet: Fleet, way: Way) -> None:
     """All that comes to nothing: what is refused, what is only tried, and what fails at the very end of its transaction."""
     before, method = fleet.heads(), way.ask[0]
     if method == "JOB":
-        with fleet.breaking("outbox"), pytest.raises(Exception, match="on purpose"):
+        with fleet.breaking("outbox"), pytest.raises(Exception, match="on_purpose"):
             fleet.do(way.ask)
     if method in ("POST", "PATCH", "DELETE"):
         assert fleet.do(way.ask, key="reader").status_code == 403
