@@ -168,6 +168,11 @@ class Fleet:
             others = connection.exec_driver_sql("SELECT identifier, status FROM deliveries ORDER BY identifier").all()
         return (*states, *others)
 
+    def numbered(self, told: list[tuple[str, str]]) -> list[tuple[str, str]]:
+        """What is told, with its numbers where those are sure: on Postgres a creation that is rolled back has used one up."""
+        is_sure = self.site.parts.ledger.engine.dialect.name == "sqlite"
+        return told if is_sure else [(event, subject.rpartition("_")[0]) for event, subject in told]
+
     @contextmanager
     def breaking(self, table: str) -> Iterator[None]:
         """Nothing can be written into a table until the block ends: the transaction fails there."""
@@ -428,7 +433,7 @@ def test_what_happens_is_told_once_and_to_the_letter_and_what_does_not_happen_is
     assert told == []
     with fleet.telling() as told:
         answer = fleet.do(way.ask, **KEYED.get(way.ask[0], {}))
-    assert [(one["type"], one["subject"]["id"]) for one in told] == way.told
+    assert fleet.numbered([(one["type"], one["subject"]["id"]) for one in told]) == fleet.numbered(way.told)
     assert len({one["id"] for one in told}) == len(told)
     for event in told:
         is_to_the_letter(event)
