@@ -1,10 +1,12 @@
 """The one place where the parts of a running process are put together."""
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from ld_server.blobs.store import open_store as open_blobs
+from ld_server.domain.errors import StoreUnavailable
 from ld_server.domain.scopes import Scope
 from ld_server.rdf.contexts import Contexts
 from ld_server.rdf.naming import Naming
@@ -85,6 +87,20 @@ def prepare(settings: Settings) -> str | None:
             return _first_key(uow, settings)
     finally:
         ledger.close()
+
+
+def join(settings: Settings) -> None:
+    """
+    Sees whether a process may join the others of its deployment, and whether its settings can be used at all.
+
+    Raises what `build` raises, and WrongSecretKey when the others have another secret key. A ledger that is away now is not asked.
+    """
+    parts = build(settings)
+    try:
+        with suppress(StoreUnavailable), parts.ledger.read() as uow:
+            parts.sealing.agree(uow)
+    finally:
+        parts.close()
 
 
 def now() -> datetime:

@@ -97,10 +97,14 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A delivery that is due, and the one of its subject that is first in line at the endpoint, with the time when that is due."""
+    """
+    A delivery that is due, and the one of its subject that is first in line at the endpoint, with the status of that one and the time when
+    it is due, or its lease ends.
+    """
 
     identifier: str
     first: str
+    first_status: str
     first_due: datetime
 
 
@@ -120,13 +124,18 @@ _IS_UNFINISHED = text("status IN ('pending', 'sending')")
 """As the partial indexes say it: with bound values SQLite would not use them."""
 
 _WINDOW = text(
-    "SELECT w.identifier, f.identifier AS first, f.next_attempt_at AS first_due FROM "
+    "SELECT w.identifier, f.identifier AS first, f.status AS first_status, f.next_attempt_at AS first_due FROM "
     "(SELECT identifier, endpoint, subject_id, next_attempt_at, number FROM deliveries WHERE status IN ('pending', 'sending') "
     "AND endpoint = :endpoint AND next_attempt_at <= :now ORDER BY next_attempt_at, number LIMIT :limit) AS w "
     "JOIN deliveries AS f ON f.identifier = (SELECT b.identifier FROM deliveries AS b WHERE b.status IN ('pending', 'sending') "
     "AND b.endpoint = w.endpoint AND b.subject_id = w.subject_id ORDER BY b.sequence, b.number LIMIT 1) "
     "ORDER BY w.next_attempt_at, w.number"
-).columns(tables.deliveries.c.identifier, first=tables.deliveries.c.identifier.type, first_due=tables.Instant)
+).columns(
+    tables.deliveries.c.identifier,
+    first=tables.deliveries.c.identifier.type,
+    first_status=tables.deliveries.c.status.type,
+    first_due=tables.Instant,
+)
 
 
 _THESE = _D.identifier.in_(bindparam("these", expanding=True))

@@ -178,7 +178,7 @@ def lost_commits_told() -> Iterator[None]:
 
 def refusal_of(error: DBAPIError | sqlite3.Error | psycopg.Error) -> Exception:
     """
-    StoreUnavailable for an outage, a lock that was not given, a deadlock, a lost race or a missing schema; InvalidParameter for
+    StoreUnavailable for an outage, a full disk, a lock that was not given, a deadlock, a lost race, a missing schema; InvalidParameter for
     a value that Postgres cannot hold (the character U+0000, a number too large); otherwise the error itself.
     """
     cause = _cause(error)
@@ -191,9 +191,11 @@ def refusal_of(error: DBAPIError | sqlite3.Error | psycopg.Error) -> Exception:
         return InvalidParameter("A value has a character or a size that cannot be stored or compared.")
     if _is_lost(cause):
         return StoreUnavailable("The ledger cannot be reached now.", retry_after=1, is_passing=True)
+    if isinstance(cause, psycopg.errors.DiskFull) or _sqlite_code(cause) == sqlite3.SQLITE_FULL:
+        return StoreUnavailable("There is no room left for changes. What is there can be read.", retry_after=30)
     if isinstance(cause, psycopg.OperationalError):
         return StoreUnavailable("The ledger cannot be used now.")
-    if isinstance(cause, sqlite3.Error) and getattr(cause, "sqlite_errorcode", 0) & 0xFF in _SQLITE_OUTAGES:
+    if _sqlite_code(cause) in _SQLITE_OUTAGES:
         return StoreUnavailable("The ledger is locked or cannot be used now.", retry_after=1)
     return error
 
@@ -208,6 +210,11 @@ _SPARED = (*_GOT_IN_THE_WAY, psycopg.errors.DiskFull, psycopg.errors.OutOfMemory
 def _cause(error: DBAPIError | sqlite3.Error | psycopg.Error) -> BaseException | None:
     """What the driver said."""
     return error.orig if isinstance(error, DBAPIError) else error
+
+
+def _sqlite_code(cause: BaseException | None) -> int:
+    """The primary result code of SQLite; 0 where something else went wrong."""
+    return getattr(cause, "sqlite_errorcode", 0) & 0xFF
 
 
 def _is_lost(cause: BaseException | None) -> bool:

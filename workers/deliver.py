@@ -50,6 +50,9 @@ LONGEST_PAUSE = 2.0
 FindWebhook = Callable[[str], WebhookRow | None]
 """A webhook by its identifier; each is asked for once in a transaction."""
 
+SOON = timedelta(seconds=0.5)
+"""How long nobody looks at what waits for an attempt of another worker."""
+
 
 class Deliverer:
     """
@@ -319,12 +322,17 @@ def _limits(state: Endpoint, webhook: FindWebhook) -> Limits:
 
 
 def _first_in_line(uow: UnitOfWork, endpoint: str, places: int, busy: set[str], now: datetime) -> list[str]:
-    """Deliveries that are due and that no earlier one of their subject holds up. What is held up for longer is put off until then."""
+    """Deliveries that are due and that no earlier one of their subject holds up. What is held up is put off until that may be over."""
     candidates = uow.deliveries.candidates(endpoint, now, WINDOW) if places else []
-    held_up = [one for one in candidates if one.first != one.identifier and one.first_due > now]
-    for until in {one.first_due for one in held_up if one.first not in busy}:
-        uow.deliveries.postpone([one.identifier for one in held_up if one.first_due == until], until)
+    put_off = {one.identifier: _held_up_until(one, now) for one in candidates if one.first_due > now and one.first not in busy}
+    for until in set(put_off.values()):
+        uow.deliveries.postpone([identifier for identifier, moment in put_off.items() if moment == until], until)
     return [one.identifier for one in candidates if _can_go(one) and one.identifier not in busy][:places]
+
+
+def _held_up_until(candidate: Candidate, now: datetime) -> datetime:
+    """What another worker is sending is done any moment: only where that worker has died does its lease end first."""
+    return min(candidate.first_due, now + SOON) if candidate.first_status == "sending" else candidate.first_due
 
 
 def _can_go(candidate: Candidate) -> bool:

@@ -45,6 +45,7 @@ class Leader:
         self._owner = owner
         self._pace = pace
         self._leading = False
+        self._asked_at: datetime | None = None
         self._ask_again_at: datetime | None = None
         self._failures = 0
         self._stopping = threading.Event()
@@ -93,8 +94,9 @@ class Leader:
         return float(min(LONGEST_PAUSE, self._pace.interval * 2**self._failures))
 
     def _leads(self, now: datetime) -> bool:
-        """Whether the lease is ours. Between two renewals this costs nothing."""
-        if self._ask_again_at is None or now >= self._ask_again_at:
+        """Whether the lease is ours. Between two renewals this costs nothing, unless the clock has been set back."""
+        if self._asked_at is None or self._ask_again_at is None or not self._asked_at <= now < self._ask_again_at:
+            self._asked_at = now
             with self._parts.ledger.write() as uow:
                 self._leading = uow.leases.acquire(self.name, self._owner, now, self._pace.lease)
             self._ask_again_at = now + timedelta(seconds=self._pace.lease) / (RENEWALS if self._leading else 10 * RENEWALS)

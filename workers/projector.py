@@ -15,6 +15,7 @@ from ld_server.domain.errors import StoreUnavailable
 from ld_server.rdf.datasets import Graph, graphs_of
 from ld_server.services.meters import REVISIONS_PROJECTED
 from ld_server.services.parts import Parts
+from ld_server.sparql import results
 from relational.documents import Head
 from workers.leading import Leader, Pace
 
@@ -22,6 +23,11 @@ log = logging.getLogger(__name__)
 
 SET_ASIDE = timedelta(seconds=60)
 """How long a resource that cannot be brought is left alone. Its rows stay on the list: queries must know that it is missing."""
+
+LOOKS = timedelta(seconds=10)
+"""Between two looks whether the store has been emptied."""
+
+ANYTHING = "ASK { GRAPH ?g { ?s ?p ?o } }"
 
 Progress = Callable[[int, int], object]
 
@@ -39,6 +45,7 @@ class Projector(Leader):
         super().__init__(parts, owner, Pace(settings.projector_lease, settings.projector_interval, settings.projector_batch))
         self._aside: dict[str, datetime] = {}
         self._rows_aside = 0
+        self._looked_at: datetime | None = None
 
     def run_once(self, now: datetime) -> int:
         """
@@ -50,6 +57,7 @@ class Projector(Leader):
             return 0
         waiting = self._waiting(now)
         if not waiting:
+            self._fill_again_what_was_emptied(now)
             return 0
         brought = self._bring(sorted({identifier for _, identifier in waiting}), now)
         done = [position for position, identifier in waiting if identifier in brought]
@@ -57,6 +65,19 @@ class Projector(Leader):
             uow.projections.done(done)
         self._parts.meters.count(REVISIONS_PROJECTED, amount=len(done))
         return len(done)
+
+    def _fill_again_what_was_emptied(self, now: datetime) -> None:
+        """Puts every resource on the list when nothing waits and yet the store has nothing at all: somebody has lost or emptied it."""
+        if self._looked_at is not None and self._looked_at <= now < self._looked_at + LOOKS:
+            return
+        self._looked_at = now
+        if self._rows_aside or results.truth(
+            self._parts.sparql.query(ANYTHING, results.JSON, timeout=self._parts.settings.sparql_timeout).body
+        ):
+            return
+        with self._parts.ledger.write() as uow:
+            if uow.projections.backlog().count == 0 and (count := uow.projections.enqueue_all(now)):
+                log.warning("the SPARQL store is empty: %s resources are brought to it again", count)
 
     def _waiting(self, now: datetime) -> list[tuple[int, str]]:
         """A batch of rows, without those of resources that were set aside."""

@@ -6,7 +6,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 from ld_server import granian_server
-from ld_server.bootstrap import build, metrics_directory, prepare
+from ld_server.bootstrap import build, join, metrics_directory, prepare
 from ld_server.cli import fleet, logs
 from ld_server.cli.deployment import settings_of
 from ld_server.services.meters import forget_the_dead
@@ -38,7 +38,7 @@ def web(given: argparse.Namespace) -> int:
     settings = settings_of(given)
     granian_server.refuse_where_missing(settings)
     logs.configure(settings.log_level)
-    build(settings).close()  # what is wrong with the settings is told here, in one line, and not by every child
+    join(settings)  # what is wrong is told here, in one line, and not by every child
     forget_the_dead(metrics_directory(settings))
     SERVERS[settings.server](settings)
     return 0
@@ -58,6 +58,7 @@ def worker_arguments(parser: argparse.ArgumentParser) -> None:
 def worker(given: argparse.Namespace) -> int:
     settings = settings_of(given)
     logs.configure(settings.log_level)
+    join(settings)
     parts = build(settings)
     forget_the_dead(metrics_directory(settings))
     ready = worker_ready_file(settings)

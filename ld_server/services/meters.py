@@ -7,6 +7,7 @@ many processes; whoever is asked adds them up. So any web process answers for al
 
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -49,6 +50,13 @@ BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.
 """Upper bounds in seconds: from a read of one resource to the time that a receiver has."""
 
 
+FIRST_ROOM = 1 << 16
+"""Bytes that a file has at first; prometheus_client doubles them as it needs more."""
+
+AROUND_A_KEY = 32
+"""Bytes that a key takes beside its own, at most: its length, padding, the value and a time."""
+
+
 class Meters:
     """
     The counts of one process, in `directory`. Threads may share them; a process that forks makes its own afterwards.
@@ -62,15 +70,16 @@ class Meters:
         self._files: dict[str, MmapedDict] = {}
         self._values: dict[str, float] = {}
         self._keys: dict[tuple[str, ...], tuple[str, ...]] = {}
+        self._sizes: dict[str, int] = {}
 
     def count(self, meter: Meter, *labels: str, amount: float = 1.0) -> None:
         """Add to a counter."""
-        with self._lock:
+        with self._lock, suppress(OSError):  # where there is no room to count, the work goes on
             self._add("counter", self._keys_of("counter", meter, labels, ("_total",))[0], amount)
 
     def observe(self, meter: Meter, seconds: float, *labels: str) -> None:
         """Add a duration to a histogram."""
-        with self._lock:
+        with self._lock, suppress(OSError):
             total, *buckets = self._keys_of("histogram", meter, labels, ("_sum", *map(_le, BUCKETS)))
             self._add("histogram", total, seconds)
             self._add("histogram", buckets[next(place for place, bound in enumerate(BUCKETS) if seconds <= bound)], 1.0)
@@ -90,6 +99,7 @@ class Meters:
                 file.close()
             self._files.clear()
             self._keys.clear()
+            self._sizes.clear()
 
     def _keys_of(self, sort: str, meter: Meter, labels: tuple[str, ...], suffixes: tuple[str, ...]) -> tuple[str, ...]:
         known = self._keys.get((meter.name, *labels))
@@ -97,19 +107,39 @@ class Meters:
 
     def _begun(self, sort: str, meter: Meter, labels: tuple[str, ...], suffixes: tuple[str, ...]) -> tuple[str, ...]:
         """Each key where it was when a process of this number was here before, else at 0: empty buckets are told, too."""
-        keys = self._keys[(meter.name, *labels)] = tuple(_key(meter, labels, suffix) for suffix in suffixes)
+        keys = tuple(_key(meter, labels, suffix) for suffix in suffixes)
+        self._make_room(sort, keys)
         file = self._files.get(sort) or self._open(sort)
         self._values |= {key: file.read_value(key)[0] for key in keys}
+        self._keys[(meter.name, *labels)] = keys
         return keys
+
+    def _make_room(self, sort: str, keys: Iterable[str]) -> None:
+        """
+        Have the disk keep what these keys will take. Raises OSError where it is full.
+
+        The library maps files with holes into memory; to write into a hole for which there is no room would kill the process.
+        """
+        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with self._path(sort).open("ab") as file:
+            known = self._sizes.get(sort, os.fstat(file.fileno()).st_size)
+            needed = known + sum(len(key.encode()) + AROUND_A_KEY for key in keys)
+            size = FIRST_ROOM
+            while size < needed:
+                size *= 2
+            os.posix_fallocate(file.fileno(), 0, size)
+        self._sizes[sort] = needed
 
     def _add(self, sort: str, key: str, amount: float) -> None:
         self._values[key] += amount
         self._files[sort].write_value(key, self._values[key], 0.0)
 
     def _open(self, sort: str) -> MmapedDict:
-        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        file = self._files[sort] = MmapedDict(str(self._directory / f"{sort}_{os.getpid()}.db"))
+        file = self._files[sort] = MmapedDict(str(self._path(sort)))
         return file
+
+    def _path(self, sort: str) -> Path:
+        return self._directory / f"{sort}_{os.getpid()}.db"
 
 
 def _le(bound: float) -> str:

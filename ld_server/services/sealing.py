@@ -27,6 +27,12 @@ SHORTEST = 16
 """Characters of a secret that somebody chose."""
 
 
+_ADVICE = (
+    "this ledger belongs to a deployment with another secret key than the one here; set LD_SECRET_KEY to it, which the node that made it "
+    "has in its settings or in the file secret-key of its data directory; to change keys, put the new one before it"
+)
+
+
 class WrongSecretKey(Exception):
     """What was sealed here was sealed with another key; the message says what to do."""
 
@@ -60,16 +66,34 @@ class Sealing:
             raise StoreUnavailable("A secret cannot be opened with the key of this server.") from error
 
     def settle(self, uow: UnitOfWork) -> None:
-        """Record the key with which this deployment seals. Raises WrongSecretKey while something is sealed that none of ours opens."""
-        recorded, mine = uow.facts.get(FACT), [_derived(key, "fingerprint").hex() for key in self._secrets]
-        if recorded == mine[0]:
+        """
+        Record the key with which this deployment seals.
+
+        Raises WrongSecretKey while something is sealed that none of ours opens, and where a node made up a key of its own for a ledger
+        that others may share.
+        """
+        recorded = uow.facts.get(FACT)
+        if recorded == self._fingerprints[0]:
             return
-        if recorded is not None and recorded not in mine and _is_anything_sealed(uow):
-            raise WrongSecretKey(
-                "secrets in this ledger were sealed with another key than the one here; set LD_SECRET_KEY to it, which the node that "
-                "made it has in its settings or in the file secret-key of its data directory; to change keys, put the new one before it"
-            )
-        uow.facts.set(FACT, mine[0])
+        if self._is_of_others(recorded) and (_is_anything_sealed(uow) or self._is_made_up_for_many):
+            raise WrongSecretKey(_ADVICE)
+        uow.facts.set(FACT, self._fingerprints[0])
+
+    def agree(self, uow: UnitOfWork) -> None:
+        """Raises WrongSecretKey where this deployment has settled on a key that is none of ours: what a node seals is for all of them."""
+        if self._is_of_others(uow.facts.get(FACT)):
+            raise WrongSecretKey(_ADVICE)
+
+    def _is_of_others(self, recorded: str | None) -> bool:
+        return recorded is not None and recorded not in self._fingerprints
+
+    @property
+    def _is_made_up_for_many(self) -> bool:
+        return not self._settings.secret_key and not self._settings.database_url.startswith("sqlite")
+
+    @cached_property
+    def _fingerprints(self) -> list[str]:
+        return [_derived(key, "fingerprint").hex() for key in self._secrets]
 
     @cached_property
     def _fernet(self) -> MultiFernet:

@@ -19,7 +19,7 @@ from uuid import uuid4
 
 from pyoxigraph import NamedNode, Triple
 
-from ld_server.domain.errors import StoreUnavailable
+from ld_server.domain.errors import QueryLimitExceeded, StoreUnavailable
 from ld_server.settings import Settings
 from ld_server.sparql import guard, results
 from ld_server.sparql.port import Answer, Dataset, Limits
@@ -93,7 +93,10 @@ class HttpStore:
         self._wire.update("DROP ALL")
 
     def ping(self) -> None:
-        self._ask("ASK {}", results.JSON, False, (), CONNECT_SECONDS, UNLIMITED)
+        try:
+            self._ask("ASK {}", results.JSON, False, (), CONNECT_SECONDS, UNLIMITED)
+        except QueryLimitExceeded as error:
+            raise StoreUnavailable("The SPARQL store does not answer.") from error
 
     def close(self) -> None:
         self._wire.close()

@@ -43,6 +43,19 @@ def test_only_the_owner_gives_a_lease_back(ledger: Ledger) -> None:
         assert uow.leases.acquire("projector", "two", MONDAY, 10)
 
 
+def test_a_lease_from_a_clock_that_was_set_back_is_stuck_for_nobody(ledger: Ledger) -> None:
+    with ledger.write() as uow:
+        assert uow.leases.acquire("projector", "one", MONDAY + timedelta(days=1), 10)
+        assert uow.leases.acquire("projector", "two", MONDAY, 10)
+        assert not uow.leases.acquire("projector", "one", MONDAY, 10)
+
+
+def test_a_clock_that_is_a_little_slow_takes_no_lease_away(ledger: Ledger) -> None:
+    with ledger.write() as uow:
+        assert uow.leases.acquire("projector", "one", MONDAY + timedelta(seconds=60), 10)
+        assert not uow.leases.acquire("projector", "two", MONDAY, 10)
+
+
 def test_of_many_who_want_a_lease_one_gets_it(ledger: Ledger) -> None:
     barrier, outcomes = threading.Barrier(6), []
 

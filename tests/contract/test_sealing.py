@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ld_server.blobs.secret import FILE
-from ld_server.bootstrap import prepare
+from ld_server.bootstrap import join, prepare
 from ld_server.domain.errors import StoreUnavailable
 from ld_server.services.sealing import Sealing, WrongSecretKey
 from ld_server.settings import InvalidSetting, Settings
@@ -64,7 +64,8 @@ def test_a_node_with_another_key_is_told_so(ledger: Ledger, tmp_path: Path) -> N
     settle(NEW)
 
 
-def test_a_start_with_another_key_is_refused(settings: Settings) -> None:
+def test_a_start_with_another_key_is_refused(sqlite_url: str, tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path, database_url=sqlite_url, sparql_url="memory:")
     prepare(settings)
     (settings.data_dir / FILE).unlink()
     prepare(settings)
@@ -75,3 +76,19 @@ def test_a_start_with_another_key_is_refused(settings: Settings) -> None:
     (settings.data_dir / FILE).unlink()
     with pytest.raises(WrongSecretKey):
         prepare(settings)
+
+
+def test_a_node_that_made_up_a_key_for_a_ledger_of_others_is_refused_at_once(postgres_url: str, tmp_path: Path) -> None:
+    first, second = (Settings(data_dir=tmp_path / name, database_url=postgres_url, sparql_url="memory:") for name in ("first", "second"))
+    prepare(first)
+    for start in (prepare, join):
+        with pytest.raises(WrongSecretKey, match="set LD_SECRET_KEY to it"):
+            start(second)
+    shared = dataclasses.replace(second, secret_key=(first.data_dir / FILE).read_text())
+    prepare(shared)
+    join(shared)
+
+
+def test_a_process_joins_where_nothing_is_settled_and_where_the_ledger_is_away(postgres_url: str, tmp_path: Path) -> None:
+    for database in (postgres_url, "postgresql://nobody@127.0.0.1:1/nothing"):
+        join(Settings(data_dir=tmp_path, database_url=database, sparql_url="memory:"))

@@ -607,3 +607,20 @@ def test_a_running_worker_sends_what_the_relay_nudges_it_about(office: PostOffic
     deliverer.stop()
     assert sorted(receiver.ids) == events
     assert set(office.statuses()) == {"delivered"}
+
+
+def test_what_waits_for_the_attempt_of_another_worker_goes_as_soon_as_that_is_over(office: PostOffice) -> None:
+    answered = threading.Event()
+    with receiving(lambda _got: Reply(wait=answered)) as receiver:
+        office.trigger(office.webhook(receiver.url))
+        events = [office.event("ra_1"), office.event("ra_1")]
+        office.relay()
+        first = threading.Thread(target=office.deliverer("first").run_once)
+        first.start()
+        assert receiver.wait_for(1)
+        assert office.deliverer("second").run_once() == 0
+        answered.set()
+        first.join()
+        office.clock.forward(seconds=1)
+        assert office.deliverer("second").run_once() == 1
+        assert receiver.ids == events

@@ -27,7 +27,7 @@ from ld_server.sparql.http import PROBE
 from ld_server.sparql.store import SparqlStore
 from relational.documents import Authorship, Head
 from tests.sparql_servers import OxigraphServer
-from workers.projector import SET_ASIDE, Projector, bring, rebuild
+from workers.projector import LOOKS, SET_ASIDE, Projector, bring, rebuild
 
 MONDAY = datetime(2026, 11, 23, 8, tzinfo=UTC)
 LATER = MONDAY + timedelta(seconds=600)
@@ -185,6 +185,16 @@ def test_a_projector_at_work_keeps_its_lease(fleet: Fleet) -> None:
         first.run_once(MONDAY + timedelta(seconds=seconds))
         fleet.write(1)
         assert second.run_once(MONDAY + timedelta(seconds=seconds)) == 0
+
+
+@pytest.mark.parametrize("step", [timedelta(days=-1), timedelta(days=1)], ids=["back", "forward"])
+def test_one_projector_works_on_when_the_clock_is_set(fleet: Fleet, step: timedelta) -> None:
+    first, second = fleet.projector("first"), fleet.projector("second")
+    first.run_once(MONDAY)
+    fleet.write(1)
+    assert [first.run_once(MONDAY + step), second.run_once(MONDAY + step)] == [1, 0]
+    fleet.write(1)
+    assert second.run_once(MONDAY + step + timedelta(seconds=10)) == 1
 
 
 def test_a_projector_that_stops_lets_the_next_begin_at_once(fleet: Fleet) -> None:
@@ -387,6 +397,29 @@ def test_the_graph_of_a_resource_that_is_gone_is_dropped(fleet: Fleet) -> None:
     fleet.parts.sparql.replace({fleet.parts.naming.iri("itemType_1"): triples_of(fleet.body(1, "gone"), fleet.parts.contexts)})
     bring(fleet.parts, ["itemType_1"])
     assert list(fleet.parts.sparql.graph_names()) == []
+
+
+# --- a store that was lost ---------------------------------------------------------------------------------------------
+
+
+def test_an_emptied_store_is_filled_again_by_itself(fleet: Fleet, caplog: pytest.LogCaptureFixture) -> None:
+    for number in range(1, 4):
+        fleet.write(number)
+    projector = fleet.projector()
+    drain(projector)
+    fleet.parts.sparql.clear()
+    projector.run_once(MONDAY + LOOKS)
+    assert fleet.waiting() == 3
+    assert "the SPARQL store is empty: 3 resources are brought to it again" in caplog.text
+    drain(projector, MONDAY + LOOKS)
+    assert fleet.differences() == []
+
+
+def test_an_empty_ledger_has_an_empty_store_and_a_full_store_is_left_alone(fleet: Fleet) -> None:
+    projector = fleet.projector()
+    assert [projector.run_once(MONDAY + turn * LOOKS) for turn in range(3)] == [0, 0, 0]
+    fleet.write(1)
+    assert [projector.run_once(MONDAY + turn * LOOKS) for turn in range(3, 6)] == [1, 0, 0]
 
 
 # --- a real process, killed -------------------------------------------------------------------------------------------

@@ -66,6 +66,19 @@ def events(parts: Parts) -> list[dict[str, Any]]:
         return [orjson.loads(one.entry.body) for one in uow.outbox.after(0, 1000)]
 
 
+def test_a_schedule_runs_once_for_a_time_that_comes_again_when_the_clock_is_set_back(parts: Parts) -> None:
+    trigger = made(parts)
+    moments = [DUE, DUE - timedelta(hours=1), DUE - timedelta(seconds=1), DUE, DUE + timedelta(seconds=1)]
+    assert [work(parts, moment) for moment in moments] == [1, 0, 0, 0, 0]
+    assert [run.due_at for run in runs(parts, trigger)] == [DUE]
+
+
+def test_a_schedule_that_a_leap_of_the_clock_has_passed_over_runs_once(parts: Parts) -> None:
+    trigger = made(parts)
+    assert [work(parts, DUE + timedelta(days=3, hours=1)), work(parts, DUE + timedelta(days=3, hours=2))] == [1, 0]
+    assert len(runs(parts, trigger)) == 1
+
+
 def test_a_schedule_runs_when_it_is_due_and_not_before(parts: Parts) -> None:
     trigger = made(parts)
     assert "run_schedules" in TIMES
