@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 
 from ld_server.domain.errors import StoreUnavailable
 from ld_server.rdf.datasets import Graph, graphs_of
+from ld_server.rdf.personal import without_persons
 from ld_server.services.meters import REVISIONS_PROJECTED
 from ld_server.services.parts import Parts
 from ld_server.sparql import results
@@ -119,7 +120,9 @@ def bring(parts: Parts, identifiers: Collection[str]) -> None:
     while identifiers:
         there = [Graph(parts.naming.iri(one), heads[one].body) for one in identifiers if one in heads]
         gone = [parts.naming.iri(one) for one in identifiers if one not in heads]
-        parts.sparql.replace({**dict.fromkeys(gone, ()), **graphs_of(there, parts.contexts)})
+        graphs = graphs_of(there, parts.contexts).items()
+        hidden = {name: without_persons(triples, parts.sealing.pseudonym) for name, triples in graphs}
+        parts.sparql.replace({**dict.fromkeys(gone, ()), **hidden})
         brought, heads = heads, _heads(parts, identifiers)
         identifiers = [one for one in identifiers if _revision(brought, one) != _revision(heads, one)]
 

@@ -18,6 +18,7 @@ from ld_server.rdf.representation import serialized, triples_of
 from ld_server.resources import KINDS
 from ld_server.resources.attachment import ATTACHMENT
 from ld_server.services import counters, index
+from ld_server.services.graphs import graph_of
 from ld_server.services.parts import Parts
 from ld_server.services.waiting import lags_of
 from ld_server.settings import InvalidSetting, Settings
@@ -135,7 +136,7 @@ def _same(parts: Parts, head: Head, scale: SparqlStore) -> bool:
     Stores write some values in their own way (Oxigraph drops trailing zeros of a time): both sides are weighed on one scale.
     """
     name = parts.naming.iri(head.identifier)
-    expected, stored = (_weighed(triples, name, scale) for triples in (triples_of(head.body, parts.contexts), parts.sparql.triples(name)))
+    expected, stored = (_weighed(triples, name, scale) for triples in (graph_of(head.body, parts), parts.sparql.triples(name)))
     return len(expected) == len(stored) and _ground(expected) == _ground(stored)
 
 

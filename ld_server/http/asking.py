@@ -13,14 +13,17 @@ from dataclasses import dataclass
 import falcon
 
 from ld_server.domain.errors import StoreUnavailable
+from ld_server.domain.scopes import Scope, allows
 from ld_server.http.negotiation import HTML, Wanted, choose, negotiate, not_acceptable
 from ld_server.http.pages.answers import Shown
 from ld_server.http.pages.pages import PAGE_HEADERS
 from ld_server.http.showing import pages_of
 from ld_server.rdf import codecs
 from ld_server.rdf.formats import BY_MEDIA_TYPE, FORMATS
+from ld_server.rdf.personal import with_persons
 from ld_server.services.parts import Parts
 from ld_server.sparql import guard, results
+from ld_server.sparql.port import limits_of
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,8 @@ class Asking:
             self._table(req, resp, request, shown, choose(req.env.get("HTTP_ACCEPT"), TABLE_OFFERS, name))
 
     def _table(self, req: falcon.Request, resp: falcon.Response, request: Request, shown: Shown, chosen: Syntax) -> None:
-        found = self._ask(req, resp, request, chosen.syntax)
+        limits = limits_of(self._parts.settings)
+        found = results.finished(self._ask(req, resp, request, results.JSON), results.JSON, chosen.syntax, limits).body
         if chosen.key == HTML.key:
             resp.set_headers(dict(PAGE_HEADERS))
             found = pages_of(self._parts).answer(shown, found).encode()
@@ -97,6 +101,7 @@ class Asking:
         resp.content_type = Wanted(form).content_type
 
     def _ask(self, req: falcon.Request, resp: falcon.Response, request: Request, syntax: str) -> bytes:
+        """The answer of the store, with people's names and addresses for whoever may see them."""
         self._catch_up(req, resp)
         parts = self._parts
         answer = parts.sparql.query(
@@ -106,7 +111,7 @@ class Asking:
             named_graphs=request.named_graphs,
             timeout=parts.settings.sparql_timeout,
         )
-        return answer.body
+        return with_persons(answer.body, parts.sealing.person) if allows(req.context.principal.scopes, Scope.PERSONAL) else answer.body
 
     def _catch_up(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Waits until everything is projected that is committed now. Raises StoreUnavailable, unless the client is lenient."""

@@ -9,12 +9,16 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cached_property, lru_cache
 
+from cryptography.exceptions import InvalidTag
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
 from ld_server.blobs.secret import listed, secrets_of
 from ld_server.domain.errors import StoreUnavailable
+from ld_server.rdf.personal import PREFIX
 from ld_server.settings import InvalidSetting, Settings
 from relational.unit_of_work import UnitOfWork
 
@@ -22,6 +26,8 @@ FACT = "secret_key"
 """The fact that has the fingerprint of the key with which this deployment seals."""
 
 REMEMBERED = 1024
+
+_PADDED = 32
 
 SHORTEST = 16
 """Characters of a secret that somebody chose."""
@@ -65,6 +71,24 @@ class Sealing:
         except InvalidToken as error:
             raise StoreUnavailable("A secret cannot be opened with the key of this server.") from error
 
+    def pseudonym(self, text: str) -> str:
+        """
+        What stands for a personal value in the SPARQL store: the same for the same value, and nothing can be told from it (RFC 5297).
+
+        Not even the length can, up to a multiple of 32 bytes.
+        """
+        content = text.encode()
+        padded = content + bytes(-len(content) % _PADDED or _PADDED)
+        return PREFIX + base64.urlsafe_b64encode(self._hiding[0].encrypt(padded, None)).decode().rstrip("=")
+
+    def person(self, pseudonym: str) -> str | None:
+        """The value behind a pseudonym; None where it is none of ours."""
+        token = pseudonym.removeprefix(PREFIX)
+        for one in self._hiding:
+            with suppress(InvalidTag, ValueError):
+                return one.decrypt(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)), None).rstrip(b"\0").decode()
+        return None
+
     def settle(self, uow: UnitOfWork) -> None:
         """
         Record the key with which this deployment seals.
@@ -94,6 +118,10 @@ class Sealing:
     @cached_property
     def _fingerprints(self) -> list[str]:
         return [_derived(key, "fingerprint").hex() for key in self._secrets]
+
+    @cached_property
+    def _hiding(self) -> list[AESSIV]:
+        return [AESSIV(_derived(one, "hide") + _derived(one, "authenticate")) for one in self._secrets]
 
     @cached_property
     def _fernet(self) -> MultiFernet:

@@ -22,7 +22,7 @@ from pyoxigraph import NamedNode, Triple
 from ld_server.domain.errors import QueryLimitExceeded, StoreUnavailable
 from ld_server.settings import Settings
 from ld_server.sparql import guard, results
-from ld_server.sparql.port import Answer, Dataset, Limits
+from ld_server.sparql.port import Answer, Dataset, Limits, limits_of
 from ld_server.sparql.updates import arrival, departure, replacement
 from ld_server.sparql.wire import CHANGE_SECONDS, CONNECT_SECONDS, UNLIMITED, Endpoints, Parameters, Wire, given_up
 
@@ -37,16 +37,12 @@ FORGOTTEN_SECONDS = 2 * CHANGE_SECONDS
 def open_remote_store(settings: Settings) -> "HttpStore":
     """The server whose query URL is LD_SPARQL_URL."""
     endpoints = Endpoints(settings.sparql_url, settings.sparql_update_url or settings.sparql_url, settings.sparql_graph_store_url)
-    return HttpStore(lambda: endpoints, _limits(settings))
+    return HttpStore(lambda: endpoints, limits_of(settings))
 
 
 def open_managed_store(settings: Settings) -> "HttpStore":
     """The Oxigraph server that `ld-server up` runs; the supervisor writes its address into the data directory."""
-    return HttpStore(lambda: _managed(settings.data_dir / "run" / "sparql-url"), _limits(settings))
-
-
-def _limits(settings: Settings) -> Limits:
-    return Limits(settings.sparql_max_rows, settings.sparql_max_bytes)
+    return HttpStore(lambda: _managed(settings.data_dir / "run" / "sparql-url"), limits_of(settings))
 
 
 def _managed(address: Path) -> Endpoints:

@@ -18,7 +18,7 @@ from pyoxigraph import NamedNode, Store, Triple
 from ld_server.domain.errors import InvalidParameter, StoreUnavailable
 from ld_server.settings import Settings
 from ld_server.sparql import guard, results
-from ld_server.sparql.port import Answer, Dataset, Limits
+from ld_server.sparql.port import Answer, Dataset, Limits, limits_of
 from ld_server.sparql.updates import replacement
 
 _Result = TypeVar("_Result")
@@ -26,7 +26,7 @@ _Result = TypeVar("_Result")
 
 def open_memory_store(settings: Settings) -> "MemoryStore":
     """An empty store."""
-    return MemoryStore(Limits(settings.sparql_max_rows, settings.sparql_max_bytes))
+    return MemoryStore(limits_of(settings))
 
 
 class MemoryStore:

@@ -6,6 +6,8 @@ from typing import Protocol
 
 from pyoxigraph import Triple
 
+from ld_server.settings import Settings
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -21,6 +23,11 @@ class Limits:
 
     rows: int
     octets: int
+
+
+def limits_of(settings: Settings) -> Limits:
+    """The limits of a deployment."""
+    return Limits(settings.sparql_max_rows, settings.sparql_max_bytes)
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,14 @@
 """`/v1/export`: the whole dataset, or a part of it, as one stream from one consistent point, and from where the next one goes on."""
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any, cast
 from urllib.parse import urlencode
 
 import falcon
 import orjson
 
+from ld_server.domain.scopes import Scope, allows
 from ld_server.http.encoding import GZIP, gzipped, takes_gzip
 from ld_server.http.negotiation import FORMAT, HTML, Choice, Wanted
 from ld_server.http.pages.pages import PAGE_HEADERS
@@ -14,6 +16,7 @@ from ld_server.http.showing import asked, chosen, pages_of
 from ld_server.rdf import datasets, vocab
 from ld_server.rdf.datasets import Graph
 from ld_server.rdf.formats import FORMATS, Format
+from ld_server.rdf.personal import document_without_persons
 from ld_server.services import exporting
 from ld_server.services.exporting import Export as Content
 from ld_server.services.parts import Parts
@@ -59,14 +62,15 @@ class Export:
         if "until" not in parameters:
             following = {**{name: value for name, value in parameters.items() if name != "since"}, "since": content.following}
             resp.append_link(f"{self._iri}?{urlencode(following)}", NEXT)
-        pieces = self._pieces(content, form)
+        pieces = self._pieces(content, form, allows(req.context.principal.scopes, Scope.PERSONAL))
         if takes_gzip(req.get_header("Accept-Encoding") or ""):
             resp.set_header("Content-Encoding", GZIP)
             pieces = gzipped(pieces)
         resp.stream = cast(Any, pieces)
 
-    def _pieces(self, content: Content, form: Format) -> Iterator[bytes]:
-        graphs = ([Graph(one.iri, one.body) for one in batch] for batch in content.batches())
+    def _pieces(self, content: Content, form: Format, with_persons: bool) -> Iterator[bytes]:
+        told = _as_it_is if with_persons else partial(document_without_persons, hide=self._parts.sealing.pseudonym)
+        graphs = ([Graph(one.iri, told(one.body)) for one in batch] for batch in content.batches())
         return datasets.written(graphs, form, self._parts.contexts)
 
     def _page(self, parameters: Mapping[str, str]) -> bytes:
@@ -87,6 +91,10 @@ class Export:
             .published("answer", self._iri, orjson.dumps(document).decode(), "", tuple(form.key for form in FORMATS))
             .encode()
         )
+
+
+def _as_it_is(body: str) -> str:
+    return body
 
 
 def wanted_of(parameters: Mapping[str, str]) -> exporting.Wanted:
