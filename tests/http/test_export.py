@@ -39,7 +39,7 @@ def canonical(quads: Any) -> str:
 
 
 def everything(site: Site, query: str = "") -> testing.Result:
-    answer = site.get(EXPORT, query=query, key="analyst", Accept=N_QUADS.media_type)
+    answer = site.get(EXPORT, query=query, key="admin", Accept=N_QUADS.media_type)
     assert answer.status_code == 200, answer.text
     return answer
 
@@ -68,7 +68,7 @@ def fleet(site: Site) -> Site:
 
 @pytest.mark.parametrize("form", FORMATS, ids=lambda form: form.key)
 def test_every_syntax_says_the_same(fleet: Site, form: Any) -> None:
-    answer = fleet.get(EXPORT, key="analyst", Accept=form.media_type)
+    answer = fleet.get(EXPORT, key="admin", Accept=form.media_type)
     assert answer.status_code == 200
     assert answer.headers["content-type"].partition(";")[0] == form.media_type
     expected = dataset(fleet, everything(fleet).content)
@@ -98,7 +98,7 @@ def post_nodes(site: Site, code: str) -> str:
 def test_blank_nodes_of_two_resources_stay_two(site: Site, form: Any) -> None:
     for code in ("A", "B", "C"):
         post_nodes(site, code)
-    found = dataset(site, site.get(EXPORT, key="analyst", Accept=form.media_type).content, form)
+    found = dataset(site, site.get(EXPORT, key="admin", Accept=form.media_type).content, form)
     weights = [one.subject for one in found if one.object == ox.Literal("weight")]
     assert len(weights) == 3
     assert len({one.subject for one in found if isinstance(one.subject, ox.BlankNode)}) == 6
@@ -107,7 +107,7 @@ def test_blank_nodes_of_two_resources_stay_two(site: Site, form: Any) -> None:
 def test_what_rdf_xml_cannot_name_is_left_out_and_told(site: Site) -> None:
     body = {**factories.item_type(), "@context": [f"{BASE}/contexts/v1.jsonld", "https://schema.org"], "http://x.example/p/1": "one"}
     assert site.post(ITEM_TYPES, body, Content_Type="application/ld+json").status_code == 201
-    content = site.get(EXPORT, key="analyst", Accept=RDF_XML.media_type).text
+    content = site.get(EXPORT, key="admin", Accept=RDF_XML.media_type).text
     assert "left out" in content and "http://x.example/p/1" in content
     assert len(dataset(site, content.encode(), RDF_XML)) == len(dataset(site, everything(site).content)) - 1
 
@@ -139,7 +139,7 @@ def test_a_part_of_it_can_be_asked_for(fleet: Site, query: str, expected: set[st
     "query", ["type=aset", "since=yesterday", "since=2026-01-01T00:00:00", "until=x", "location=%00", "tpye=asset", "format=csv"]
 )
 def test_what_cannot_be_meant_is_refused(site: Site, query: str) -> None:
-    problem(site.get(EXPORT, key="analyst", query=query), "invalid-parameter", 400)
+    problem(site.get(EXPORT, key="admin", query=query), "invalid-parameter", 400)
 
 
 def test_the_next_export_has_what_has_changed_since_and_nothing_else(fleet: Site) -> None:
@@ -176,7 +176,7 @@ def test_a_token_of_data_that_was_replaced_is_refused(fleet: Site) -> None:
     query = following(everything(fleet))
     with fleet.parts.ledger.write() as uow:
         uow.facts.set("generation", "abcdef")
-    assert "anew" in problem(fleet.get(EXPORT, key="analyst", query=query), "invalid-parameter", 400)["detail"]
+    assert "anew" in problem(fleet.get(EXPORT, key="admin", query=query), "invalid-parameter", 400)["detail"]
     assert names(fleet, everything(fleet, following(everything(fleet)))) == set()
 
 
@@ -262,7 +262,7 @@ CODINGS = {
 
 @pytest.mark.parametrize(("accepted", "coding"), CODINGS.items())
 def test_it_is_compressed_for_whoever_takes_it_so(fleet: Site, accepted: str, coding: str | None) -> None:
-    answer = fleet.get(EXPORT, key="analyst", Accept=N_QUADS.media_type, Accept_Encoding=accepted)
+    answer = fleet.get(EXPORT, key="admin", Accept=N_QUADS.media_type, Accept_Encoding=accepted)
     assert answer.headers.get("content-encoding") == coding
     assert answer.headers["vary"] == "Accept, Accept-Encoding"
     content = gzip.decompress(answer.content) if coding else answer.content
@@ -277,23 +277,23 @@ def test_it_is_for_analysts_and_admins(fleet: Site) -> None:
 
 
 def test_head_lists_nothing_and_says_where_to_go_on(fleet: Site) -> None:
-    answer = fleet.ask("HEAD", EXPORT, key="analyst", Accept=N_QUADS.media_type)
+    answer = fleet.ask("HEAD", EXPORT, key="admin", Accept=N_QUADS.media_type)
     assert (answer.status_code, answer.content, answer.headers["content-type"]) == (200, b"", N_QUADS.media_type)
     assert names(fleet, everything(fleet, following(answer))) == set()
     assert fleet.ask("OPTIONS", EXPORT).headers["allow"] == "GET, HEAD, OPTIONS"
 
 
 def test_a_browser_gets_a_page_that_leads_to_each_syntax(fleet: Site) -> None:
-    answer = fleet.get(EXPORT, key="analyst", query="type=asset", Accept="text/html")
+    answer = fleet.get(EXPORT, key="admin", query="type=asset", Accept="text/html")
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     for form in FORMATS:
         assert f"/v1/export?type=asset&amp;format={form.key}" in answer.text
-        assert fleet.get(EXPORT, key="analyst", query=f"type=asset&format={form.key}", Accept="text/html").status_code == 200
+        assert fleet.get(EXPORT, key="admin", query=f"type=asset&format={form.key}", Accept="text/html").status_code == 200
 
 
 def test_an_empty_instance_has_an_empty_dataset(site: Site) -> None:
     for form in FORMATS:
-        assert dataset(site, site.get(EXPORT, key="analyst", Accept=form.media_type).content, form) == set()
+        assert dataset(site, site.get(EXPORT, key="admin", Accept=form.media_type).content, form) == set()
 
 
 def test_a_file_is_saved_under_a_name(fleet: Site) -> None:
