@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+LONGEST_URL = 8190
+"""Bytes of a request line that the web server reads."""
+
 
 class InvalidSetting(ValueError):
     """A setting has a value that cannot be used; the message names the variable."""
@@ -79,6 +82,26 @@ class Settings:
     allocation_policy: str = setting(
         "LD_ALLOCATION_POLICY", "hard_fail", "What approval does when units are missing: hard_fail or allow_under_allocation."
     )
+    rate_limit: int = setting(
+        "LD_RATE_LIMIT", 30_000, "Requests that a principal may make in a minute of each web server process; 0 means any number."
+    )
+    rate_limit_address: int = setting(
+        "LD_RATE_LIMIT_ADDRESS", 6000, "Requests without a key that an address may make in a minute of each process; 0 means any number."
+    )
+    failed_keys: int = setting(
+        "LD_FAILED_KEYS", 60, "Keys that are none which an address may try in a minute of each process; 0 means any number."
+    )
+    trusted_proxies: str = setting(
+        "LD_TRUSTED_PROXIES", "", "Addresses and networks, separated by commas, of proxies whose X-Forwarded-For is believed."
+    )
+    request_seconds: float = setting(
+        "LD_REQUEST_SECONDS",
+        20.0,
+        "Seconds in which a request must arrive and each piece of its answer be taken; 16 KiB/s more.",
+    )
+    max_url_bytes: int = setting("LD_MAX_URL_BYTES", 8190, "Longest request line in bytes; 8190 at most.")
+    max_headers: int = setting("LD_MAX_HEADERS", 100, "Most header fields of a request.")
+    max_header_bytes: int = setting("LD_MAX_HEADER_BYTES", 8190, "Longest header field of a request in bytes.")
     four_eyes: str = setting("LD_FOUR_EYES", "off", "Whether nobody may approve a reservation that they made or are to get: on or off.")
     capacity_rule: str = setting("LD_CAPACITY_RULE", "overlap", "How a window uses a pool: overlap or peak.")
     search_horizon_days: int = setting("LD_SEARCH_HORIZON_DAYS", 366, "Days ahead in which a free window is searched.")
@@ -130,6 +153,10 @@ class Settings:
         for name, allowed in _CHOICES.items():
             if getattr(self, name) not in allowed:
                 raise InvalidSetting(f"{variable_of(name)} must be one of {', '.join(allowed)}")
+        if min(self.rate_limit, self.rate_limit_address, self.failed_keys) < 0:
+            raise InvalidSetting("LD_RATE_LIMIT, LD_RATE_LIMIT_ADDRESS and LD_FAILED_KEYS must not be negative")
+        if self.max_url_bytes > LONGEST_URL:
+            raise InvalidSetting(f"LD_MAX_URL_BYTES must be at most {LONGEST_URL}")
         for name in _POSITIVE:
             if getattr(self, name) <= 0:
                 raise InvalidSetting(f"{variable_of(name)} must be greater than zero")
@@ -165,6 +192,7 @@ _CHOICES = {
 _POSITIVE = (
     "web_workers", "web_threads", "database_pool", "sparql_timeout", "sparql_max_rows", "sparql_max_bytes", "max_body_bytes",
     "max_json_depth", "max_triples", "max_resources", "idempotency_hours", "projector_interval", "projector_batch", "projector_lease",
+    "request_seconds", "max_url_bytes", "max_headers", "max_header_bytes",
     "stream_seconds", "attachment_max_bytes", "attachment_link_seconds", "attachment_draft_hours",
     "webhook_timeout", "relay_interval", "relay_batch", "relay_lease", "delivery_interval", "deliveries_at_once", "delivery_lease",
     "search_horizon_days", "run_lease",

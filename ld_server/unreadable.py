@@ -1,7 +1,12 @@
-"""Gunicorn's threads, but what cannot be read as a request gets a problem document, as every other refusal does."""
+"""Gunicorn's threads, for requests that are there alone; what cannot be read gets a problem document, as every other refusal does."""
 
-from collections.abc import Mapping
+import selectors
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -11,6 +16,7 @@ from gunicorn.workers.gthread import ThreadWorker
 
 from ld_server.http.conversation import new_correlation_id
 from ld_server.http.errors import PROBLEM_JSON, unreadable
+from ld_server.patience import Head, Patient, head_on
 
 STATUSES: Mapping[type[Exception], int] = {
     LimitRequestLine: 414,
@@ -34,6 +40,62 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         self.app.end()
         super().handle_quit(sig, frame)
 
+    # --- slow clients: a connection gets a thread when the head of a request has arrived --------------------------------
+
+    def init_process(self) -> None:
+        self._partial: deque[Any] = deque()
+        self._closing = ThreadPoolExecutor(CLOSERS)
+        super().init_process()
+
+    def enqueue_req(self, conn: Any) -> None:
+        """Called by gunicorn, in its main thread, for every connection on which there may be a request."""
+        if conn.initialized and conn.parser.unreader.buf.getvalue():
+            super().enqueue_req(conn)
+            return
+        _make_patient(conn, self)
+        self._expect(conn, time.monotonic() + self.app.request_seconds)
+
+    def _expect(self, conn: Any, until: float) -> None:
+        head = head_on(conn.sock, LARGEST_HEAD)
+        if head is Head.WHOLE:
+            conn.sock.begin()
+            conn.data_ready = True
+            super().enqueue_req(conn)
+        elif head is Head.PART:
+            self._partial.append((conn, until))
+        elif head is Head.TOO_MUCH:
+            self.handle_error(None, conn.sock, conn.client, LimitRequestHeaders(f"the head has more than {LARGEST_HEAD} bytes"))
+            self._drop(conn)
+        else:
+            conn.timeout = until
+            self.pending_conns.append(conn)
+            self.poller.register(conn.sock, selectors.EVENT_READ, partial(self.on_pending_socket_readable, conn))
+
+    def murder_pending(self) -> None:
+        """Called by gunicorn in every round: looks again at what had not arrived, and gives up what takes too long."""
+        super().murder_pending()
+        for _ in range(len(self._partial)):
+            conn, until = self._partial.popleft()
+            if time.monotonic() > until or not self.alive:
+                self._drop(conn)
+            else:
+                self._expect(conn, until)
+
+    def wait_for_and_dispatch_events(self, timeout: float) -> None:
+        super().wait_for_and_dispatch_events(min(timeout, LOOK_SECONDS) if self._partial else timeout)
+
+    def _drop(self, conn: Any) -> None:
+        self.nr_conns -= 1
+        conn.close()
+
+    def close_apart(self, close: Callable[..., None], graceful: bool = False) -> None:
+        """Closing lingers until the client has closed, too: nobody is to wait for that."""
+        self._closing.submit(close, graceful) if graceful else close()
+
+    def _keepalive_after(self, conn: Any, keepalive: bool) -> bool:
+        """What is left of a body that nobody wanted is waited for briefly; then the connection is closed."""
+        return bool(keepalive and conn.parser.finish_body(deadline=time.monotonic() + LOOK_SECONDS))
+
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """Called by gunicorn for whatever stopped a request outside the application."""
         status = next((status for kind, status in STATUSES.items() if isinstance(exc, kind)), None)
@@ -43,6 +105,23 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         self.log.info("unreadable request from %s: %s", (addr or ("", -1))[0], exc)
         with suppress(OSError):
             write_nonblock(client, answer(self.app.base_iri, status, str(exc)))
+
+
+CLOSERS = 4
+"""Threads that close connections."""
+
+LOOK_SECONDS = 0.05
+"""Between two looks at connections on which a part of a request has arrived."""
+
+LARGEST_HEAD = 64 * 1024
+"""Bytes of the request line and all header fields."""
+
+
+def _make_patient(conn: Any, worker: Worker) -> None:
+    """Once for each connection."""
+    if not isinstance(conn.sock, Patient):
+        conn.sock = Patient(conn.sock, worker.app.request_seconds)
+        conn.close = partial(worker.close_apart, conn.close)
 
 
 def answer(base_iri: str, status: int, reason: str) -> bytes:

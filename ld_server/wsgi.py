@@ -36,6 +36,7 @@ class WebServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self.base_iri = settings.base_iri
+        self.request_seconds = settings.request_seconds
         self._parts: Parts | None = None
         super().__init__()
 
@@ -72,7 +73,10 @@ def gunicorn_settings(settings: Settings) -> dict[str, Any]:
         "keepalive": 15,
         "timeout": 60,
         "graceful_timeout": GRACE,
-        "limit_request_line": 8190,
+        "limit_request_line": settings.max_url_bytes,
+        "limit_request_fields": settings.max_headers,
+        "limit_request_field_size": settings.max_header_bytes,
+        "sendfile": False,  # it would wait for the client without end
         "worker_tmp_dir": "/dev/shm" if Path("/dev/shm").is_dir() else None,  # noqa: S108 (heartbeats, which must not wait for a disk)
         "accesslog": None,  # ours is ld_server.access
         "errorlog": "-",

@@ -176,6 +176,10 @@ class ResourcesRefused(Refusal):
 class RateLimited(Refusal):
     """Too many requests"""
 
+    def __init__(self, detail: str, *, retry_after: int = 1, **members: Any) -> None:
+        super().__init__(detail, **members)
+        self.retry_after = retry_after
+
 
 class StoreUnavailable(Refusal):
     """

@@ -41,6 +41,7 @@ from ld_server.http.operations import interface
 from ld_server.http.requesters import Requesters
 from ld_server.http.route import PUBLIC, Route
 from ld_server.http.showing import pages_of
+from ld_server.http.throttle import Throttle
 from ld_server.resources import KINDS, PATCHED, POSTED
 from ld_server.resources.attachment import ATTACHMENT
 from ld_server.resources.demand_signal import DEMAND_SIGNAL
@@ -190,7 +191,7 @@ def needs_of(routes: tuple[Route, ...]) -> Mapping[str, Mapping[str, Needed]]:
 def create_app(parts: Parts) -> "falcon.App[falcon.Request, falcon.Response]":
     """The WSGI application over these parts."""
     conversation = Conversation(links.of_everything(parts.settings.base_iri), parts.meters)
-    around: list[Any] = [conversation, Authentication(parts, needs_of(ROUTES), Requesters(parts))]
+    around: list[Any] = [conversation, Authentication(parts, needs_of(ROUTES), Requesters(parts), Throttle(parts.settings))]
     app = falcon.App(router=Router(), middleware=around)
     Problems(parts.settings.base_iri, {route.template: route.methods for route in ROUTES}, pages_of(parts)).install(app)
     for route in ROUTES:

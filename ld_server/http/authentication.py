@@ -20,6 +20,7 @@ import falcon
 
 from ld_server.domain.errors import Forbidden, StoreUnavailable, Unauthenticated
 from ld_server.domain.scopes import Scope, allows, reads_all
+from ld_server.http.throttle import Throttle
 from ld_server.services.keys import hash_of
 from ld_server.services.parts import Parts
 from ld_server.services.tokens import Tokens, looks_like_token
@@ -71,13 +72,14 @@ def owner_of(req: falcon.Request) -> str | None:
 class Authentication:
     """Middleware: lets a request through to the methods that its key allows. `needed` maps a route template to what its methods ask for."""
 
-    def __init__(self, parts: Parts, needed: Mapping[str, Mapping[str, Needed]], requesters: Restriction) -> None:
+    def __init__(self, parts: Parts, needed: Mapping[str, Mapping[str, Needed]], requesters: Restriction, throttle: Throttle) -> None:
         self._requesters = requesters
+        self._throttle = throttle
         self._needed = needed
         self._keys = Keys(parts)
         self._tokens = Tokens(parts.settings)
 
-    def process_resource(self, req: falcon.Request, _resp: falcon.Response, _resource: object, params: dict[str, Any]) -> None:
+    def process_resource(self, req: falcon.Request, resp: falcon.Response, _resource: object, params: dict[str, Any]) -> None:
         """
         Sets `req.context.principal`, and `owner` to its name where only its own reservations are to be seen.
 
@@ -86,9 +88,11 @@ class Authentication:
         """
         needed = self._needed[req.uri_template or ""].get(req.method)
         if needed is None:
+            self._throttle.admit_unknown(req, resp)
             return
-        principal = self._principal(presented_key(req.env))
+        principal = self._principal(self._key_of(req, resp), req)
         req.context.principal = principal
+        self._throttle.admit(principal.identifier, resp)
         if not principal.may(needed):
             self._restrict(req, principal, needed, params)
 
@@ -101,7 +105,26 @@ class Authentication:
         if "identifier" in params:
             self._requesters.refuse_others(template, params["identifier"], principal.name)
 
-    def _principal(self, text: str) -> Principal:
+    def _key_of(self, req: falcon.Request, resp: falcon.Response) -> str:
+        try:
+            return presented_key(req.env)
+        except Unauthenticated:
+            self._throttle.admit_unknown(req, resp)
+            raise
+
+    def _principal(self, text: str, req: falcon.Request) -> Principal:
+        """Whose key it is. Where an address has tried too many, those are let in still that have been known a moment ago."""
+        known = self._keys.remembered(text)
+        if known is not None:
+            return known
+        self._throttle.refuse_guessing(req)
+        try:
+            return self._found(text)
+        except Unauthenticated:
+            self._throttle.count_guess(req)
+            raise
+
+    def _found(self, text: str) -> Principal:
         if not (self._tokens.are_taken and looks_like_token(text)):
             return self._keys.principal(text)
         bearer = self._tokens.bearer(text)
@@ -156,12 +179,14 @@ class Keys:
         self._parts = parts
         self._remembered: dict[str, tuple[Principal, float]] = {}
 
+    def remembered(self, text: str) -> Principal | None:
+        """The holder of the key, where it was found a moment ago."""
+        found = self._remembered.get(hash_of(text))
+        return found[0] if found is not None and found[1] > time.monotonic() else None
+
     def principal(self, text: str) -> Principal:
         """The holder of the key. Raises Unauthenticated when it is unknown, expired or revoked."""
         digest = hash_of(text)
-        found = self._remembered.get(digest)
-        if found is not None and found[1] > time.monotonic():
-            return found[0]
         return self._remember(digest, self._look_up(digest))
 
     def _remember(self, digest: str, principal: Principal) -> Principal:

@@ -47,6 +47,8 @@ ANSWER_HEADERS: Mapping[str, str] = {
     "Cache-Control": "How long, and by whom, the answer may be kept.",
     "Vary": "The headers of the request on which the answer depends.",
     "ETag": "The name of this state in this syntax.",
+    "RateLimit-Policy": "How many requests there may be (`q`) in how many seconds (`w`).",
+    "RateLimit": "How many more there may be now (`r`), and the seconds until there may be more (`t`).",
     "Location": "The address of the new resource.",
     "Content-Location": "The address of the resource that the answer shows.",
     "Idempotency-Replayed": "`true` when this is the answer to an earlier request with the same Idempotency-Key.",
@@ -70,7 +72,7 @@ ANSWER_HEADERS: Mapping[str, str] = {
 }
 """Every header of an answer that belongs to the interface, with what it says."""
 
-ALWAYS = ("X-Correlation-Id", "Link", "Cache-Control", "Vary")
+ALWAYS = ("X-Correlation-Id", "Link", "Cache-Control", "Vary", "RateLimit-Policy", "RateLimit")
 """Headers of every answer that has a body or stands for one."""
 
 VIOLATION: Json = {

@@ -88,7 +88,7 @@ LIMIT = Parameter(
 )
 AFTER = Parameter("after", "query", "The cursor of a next link.")
 
-EVERY = Manner((CORRELATION_ID,), (errors.MalformedRequest,))
+EVERY = Manner((CORRELATION_ID,), (errors.MalformedRequest, errors.RateLimited))
 KEYED = Manner((), (errors.Unauthenticated, errors.Forbidden, errors.StoreUnavailable))
 QUERIED = Manner((), (errors.InvalidParameter,))
 NEGOTIATED = Manner((), (errors.NotAcceptable,))

@@ -22,7 +22,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("ld_server.resources",),
     ("ld_server.rdf", "ld_server.sparql", "ld_server.blobs", "relational"),
     ("ld_server.domain",),
-    ("ld_server.settings",),
+    ("ld_server.settings", "ld_server.patience"),
 )
 """From the top down. Packages of one layer do not know one another, unless NEIGHBOURS says so."""
 
