@@ -94,6 +94,9 @@ class Settings:
     trusted_proxies: str = setting(
         "LD_TRUSTED_PROXIES", "", "Addresses and networks, separated by commas, of proxies whose X-Forwarded-For is believed."
     )
+    cors_origins: str = setting(
+        "LD_CORS_ORIGINS", "", "Sites, separated by commas, whose pages may ask with a key: origins such as https://fleet.example.org."
+    )
     request_seconds: float = setting(
         "LD_REQUEST_SECONDS",
         20.0,

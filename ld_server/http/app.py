@@ -11,6 +11,7 @@ from ld_server.domain.scopes import Scope
 from ld_server.domain.status import Step
 from ld_server.http import links
 from ld_server.http.authentication import ANY, Authentication, Needed
+from ld_server.http.browsers import Browsers
 from ld_server.http.conversation import Conversation
 from ld_server.http.endpoints import deliveries, description, discovery
 from ld_server.http.endpoints.attachments import Attachment, Attachments, Bytes, Completion, Initiation
@@ -191,7 +192,11 @@ def needs_of(routes: tuple[Route, ...]) -> Mapping[str, Mapping[str, Needed]]:
 def create_app(parts: Parts) -> "falcon.App[falcon.Request, falcon.Response]":
     """The WSGI application over these parts."""
     conversation = Conversation(links.of_everything(parts.settings.base_iri), parts.meters)
-    around: list[Any] = [conversation, Authentication(parts, needs_of(ROUTES), Requesters(parts), Throttle(parts.settings))]
+    around: list[Any] = [
+        Browsers(parts.settings),
+        conversation,
+        Authentication(parts, needs_of(ROUTES), Requesters(parts), Throttle(parts.settings)),
+    ]
     app = falcon.App(router=Router(), middleware=around)
     Problems(parts.settings.base_iri, {route.template: route.methods for route in ROUTES}, pages_of(parts)).install(app)
     for route in ROUTES:

@@ -16,7 +16,14 @@ from referencing.jsonschema import DRAFT202012
 METHODS = ("get", "head", "post", "patch", "put", "delete", "options")
 OF_THE_PROTOCOL = {"content-type", "content-length"}
 """Headers that OpenAPI does not describe as headers."""
-OF_PAGES = {"content-security-policy", "x-content-type-options", "referrer-policy", "content-disposition", "cross-origin-resource-policy"}
+OF_PAGES = {
+    "content-security-policy",
+    "x-content-type-options",
+    "referrer-policy",
+    "content-disposition",
+    "cross-origin-resource-policy",
+    "cross-origin-opener-policy",
+}
 """Headers that say how a browser treats what it got, not what was got."""
 
 _SOME = re.compile(r"\{[^}]+\}")

@@ -43,6 +43,8 @@ PAGE_HEADERS: Mapping[str, str] = {
     ),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
 }
 """Of every answer in HTML: no script, nothing from elsewhere, in nobody's frame."""
 
