@@ -45,7 +45,7 @@ class Patient:
     """A socket whose reads and writes end. `seconds`: what each request has, besides what its bytes take."""
 
     def __init__(self, sock: socket.socket, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._sock = sock
+        self.bare = self._sock = sock
         self._seconds = seconds
         self._clock = clock
         self.begin()

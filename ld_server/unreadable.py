@@ -56,7 +56,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         self._expect(conn, time.monotonic() + self.app.request_seconds)
 
     def _expect(self, conn: Any, until: float) -> None:
-        head = head_on(conn.sock, LARGEST_HEAD)
+        head = head_on(conn.sock.bare, LARGEST_HEAD)
         if head is Head.WHOLE:
             conn.sock.begin()
             conn.data_ready = True
@@ -65,7 +65,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
             self._partial.append((conn, until))
         elif head is Head.TOO_MUCH:
             self.handle_error(None, conn.sock, conn.client, LimitRequestHeaders(f"the head has more than {LARGEST_HEAD} bytes"))
-            self._drop(conn)
+            self._drop(conn, graceful=True)
         else:
             conn.timeout = until
             self.pending_conns.append(conn)
@@ -84,9 +84,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
         super().wait_for_and_dispatch_events(min(timeout, LOOK_SECONDS) if self._partial else timeout)
 
-    def _drop(self, conn: Any) -> None:
+    def _drop(self, conn: Any, graceful: bool = False) -> None:
         self.nr_conns -= 1
-        conn.close()
+        conn.close(graceful)
 
     def close_apart(self, close: Callable[..., None], graceful: bool = False) -> None:
         """Closing lingers until the client has closed, too: nobody is to wait for that."""

@@ -38,7 +38,15 @@ def test_others_are_served_while_many_are_slow(deployment, beginning):
             assert ask("GET", "/health/live").status == 200
             served += 1
         assert served >= 5, "with a thread for each slow client there would be none for us"
-        assert all(one.recv(65_536) == b"" or b"HTTP/1.1 401" for one in slow), "in the end each is cut off"
+        assert all(answer == b"" or answer.startswith(b"HTTP/1.1 401 ") for answer in map(ending, slow)), "in the end each is cut off"
+
+
+def ending(wire):
+    """What a connection says before it ends."""
+    try:
+        return wire.recv(65_536)
+    except ConnectionResetError:
+        return b""
 
 
 def test_who_never_ends_its_head_is_cut_off_in_time(deployment):
