@@ -128,6 +128,11 @@ def open_site(parts: Parts) -> Site:
     return site
 
 
+def with_files_on_the_disk(settings: Settings) -> Settings:
+    """The same deployment with its files in its directory: links to them lead to ourselves then, which the client can follow."""
+    return replace(settings, blob_url="", blob_endpoint="")
+
+
 @pytest.fixture
 def either_site(database_url: str, tmp_path: Path) -> Iterator[Site]:
     """The application over a ledger on each engine in turn."""

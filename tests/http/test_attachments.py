@@ -17,7 +17,7 @@ from ld_server.bootstrap import build
 from ld_server.http.app import create_app
 from ld_server.services import attachments
 from ld_server.settings import Settings
-from tests.http.conftest import BASE, Site, open_site, problem
+from tests.http.conftest import BASE, Site, open_site, problem, with_files_on_the_disk
 from tests.pictures import PDF, XMP, archive, bomb, described, picture, pixels_of, position_of
 
 ATTACHMENTS = "/v1/attachments"
@@ -105,8 +105,8 @@ def desk_over(site: Site) -> Desk:
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
-    """Files are on the disk, on each stack; what is different behind S3 is in test_attachments_s3."""
-    return replace(settings, blob_url="", blob_endpoint="")
+    """On each stack; what is different behind S3 is in test_attachments_s3."""
+    return with_files_on_the_disk(settings)
 
 
 @pytest.fixture

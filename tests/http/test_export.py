@@ -16,9 +16,10 @@ from falcon import testing
 from ld_server.rdf.formats import FORMATS, JSON_LD, N_QUADS, N_TRIPLES, RDF_XML, TRIG, TURTLE
 from ld_server.resources import KINDS
 from ld_server.services.exporting import BATCH
+from ld_server.settings import Settings
 from relational.documents import Authorship, Head
 from tests import factories
-from tests.http.conftest import ASSETS, BASE, ITEM_TYPES, RESERVATIONS, Site, problem
+from tests.http.conftest import ASSETS, BASE, ITEM_TYPES, RESERVATIONS, Site, problem, with_files_on_the_disk
 from tests.http.test_csv import fill, open_transactions
 
 EXPORT = "/v1/export"
@@ -54,6 +55,11 @@ def following(answer: testing.Result) -> str:
     found = re.search(rf'<[^>]*\?([^>]*)>; rel="{NEXT}"', answer.headers["link"])
     assert found, answer.headers["link"]
     return found[1]
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    return with_files_on_the_disk(settings)
 
 
 @pytest.fixture

@@ -19,9 +19,10 @@ from ld_server.rdf import representation
 from ld_server.rdf.contexts import Contexts
 from ld_server.rdf.published import data_directory
 from ld_server.resources import KINDS
+from ld_server.settings import Settings
 from tests import factories
 from tests.html import Page
-from tests.http.conftest import ASSETS, BASE, ITEM_TYPES, RESERVATIONS, Site
+from tests.http.conftest import ASSETS, BASE, ITEM_TYPES, RESERVATIONS, Site, with_files_on_the_disk
 from workers.projector import Projector
 
 FIREFOX = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
@@ -52,6 +53,11 @@ RESOURCES = (
 )  # fmt: skip
 COLLECTIONS = (ITEM_TYPES, ASSETS, POOLS, KITS, RESERVATIONS, f"{RESERVATIONS}/ra_1/allocations", f"{RESERVATIONS}/ra_1/revisions")
 EVERY = (*PUBLIC, *RESOURCES, *COLLECTIONS, "/v1/sparql")
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    return with_files_on_the_disk(settings)
 
 
 @pytest.fixture

@@ -11,13 +11,18 @@ from ld_server.http.pages.pages import PAGE_HEADERS
 from ld_server.services import exhibits
 from ld_server.settings import Settings
 from tests.html import Page
-from tests.http.conftest import ASSETS, Site, open_site
+from tests.http.conftest import ASSETS, Site, open_site, with_files_on_the_disk
 from tests.http.test_attachments import Desk, desk_over
 from tests.http.test_maintenance import DONE, PLANNED
 from tests.http.test_pages import HOSTILE, page
 from tests.pictures import PDF
 
 UNIT = f"{ASSETS}/asset_1"
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    return with_files_on_the_disk(settings)
 
 
 @pytest.fixture
