@@ -6,6 +6,7 @@ one among the offers of `negotiation`.
 """
 
 import hashlib
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -65,7 +66,9 @@ class ShownPage:
 
     def of_kind(self) -> Kind | None:
         """The kind of the members, all of them or those of one resource; None where they are no resources of their own."""
-        return self.kind if self.page.iri.endswith(f"/{self.kind.path.rpartition('/')[2]}") else None
+        name = self.kind.path.rpartition("/")[2]
+        is_collection = self.page.iri.endswith(self.kind.path) or re.search(rf"_[0-9]+/{name}\Z", self.page.iri)
+        return self.kind if is_collection else None
 
 
 def asked(req: falcon.Request, known: Sequence[str] = ()) -> dict[str, str]:

@@ -102,6 +102,10 @@ def test_options_says_what_a_route_takes(site: Site, route: Route) -> None:
     assert ("accept-patch" in answer.headers) is ("PATCH" in route.needs)
 
 
+CHANGING = {"/metrics"}
+"""What says something else each time."""
+
+
 @pytest.mark.parametrize("route", [route for route in ROUTES if "GET" in route.needs], ids=lambda r: r.template)
 def test_head_is_get_without_the_body(site: Site, route: Route) -> None:
     if "ra_1" in path_of(route) or "{identifier}" in route.template:
@@ -115,7 +119,7 @@ def test_head_is_get_without_the_body(site: Site, route: Route) -> None:
     assert {name: value for name, value in head.headers.items() if name not in volatile} == {
         name: value for name, value in got.headers.items() if name not in volatile
     }
-    if got.status_code == 200 and "content-length" in got.headers:
+    if got.status_code == 200 and "content-length" in got.headers and path not in CHANGING:
         assert head.headers["content-length"] == str(len(got.content))
 
 

@@ -47,7 +47,7 @@ def rows_of(content: bytes, gallery: Gallery) -> Rows:
 
 
 def _truth(found: Mapping[str, Any]) -> dict[str, Any]:
-    return {"type": "literal", "value": "yes" if found["boolean"] else "no"}
+    return {"type": "literal", "value": "true" if found["boolean"] else "false"}
 
 
 def _column(name: str) -> Field:
