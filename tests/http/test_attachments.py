@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from io import BytesIO, RawIOBase
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -21,12 +22,29 @@ from tests.http.conftest import BASE, Site, open_site, problem, with_files_on_th
 from tests.pictures import PDF, XMP, archive, bomb, described, picture, pixels_of, position_of
 
 ATTACHMENTS = "/v1/attachments"
+MIB = 1024 * 1024
 PHOTO = picture(exif=described(), xmp=XMP)
 DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 
 
 def digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
+
+
+class Endless(RawIOBase):
+    """A body without a Content-Length that goes on for as long as it is read: some bytes, then zeros. Knows how many were taken."""
+
+    def __init__(self, start: bytes, patience: int) -> None:
+        super().__init__()
+        self._start = BytesIO(start)
+        self._patience = patience
+        self.taken = 0
+
+    def read(self, size: int = -1) -> bytes:
+        assert size > 0 and self.taken < self._patience, "nobody stops"
+        given = self._start.read(size) or bytes(size)
+        self.taken += len(given)
+        return given
 
 
 @dataclass
@@ -79,6 +97,13 @@ class Desk:
     def posted(self, fields: dict[str, str] | None = None, content: bytes = PHOTO, **more: Any) -> testing.Result:
         body, content_type = form(fields or {"ownerKind": "asset", "ownerId": self.asset}, content, **more.pop("file", {}))
         return self.site.ask("POST", ATTACHMENTS, key=more.pop("key", "technician"), body=body, Content_Type=content_type, **more)
+
+    def streamed(self, method: str, url: str, body: Endless, **headers: str) -> testing.Result:
+        """A request in chunks, as a server hands it on while they come."""
+        parts = urlsplit(url)
+        named = {"Transfer-Encoding": "chunked", "Authorization": f"Bearer {self.site.keys['technician']}"}
+        named |= {name.replace("_", "-"): value for name, value in headers.items()}
+        return self.site.client.simulate_request(method, parts.path, query_string=parts.query, headers=named, extras={"wsgi.input": body})
 
     def at(self, moment: datetime) -> "Desk":
         return Desk(self.site.over(now=lambda: moment), self.asset)
@@ -194,6 +219,20 @@ def test_whoever_has_a_key_is_led_to_the_bytes(desk: Desk) -> None:
         assert answer.status_code == 200 and answer.headers["content-type"] == "image/jpeg"
         problem(desk.site.get(found[name].removeprefix(BASE), key=None), "unauthenticated", 401)
     assert len(answer.content) < len(PHOTO)
+
+
+def test_whoever_asks_for_the_head_alone_is_led_to_the_same_place(desk: Desk) -> None:
+    found = desk.attached()
+    for name in ("contentUrl", "thumbnailUrl"):
+        path = found[name].removeprefix(BASE)
+        head, whole = (desk.site.ask(method, path, key="reader") for method in ("HEAD", "GET"))
+        assert (head.status_code, head.content, head.headers["cache-control"]) == (307, b"", "no-store")
+        assert head.headers["location"] == whole.headers["location"]
+        led = desk.followed(head.headers["location"], method="HEAD")
+        assert (led.status_code, led.content) == (200, b"")
+        assert led.headers["content-length"] == str(len(desk.followed(head.headers["location"]).content))
+        assert desk.site.ask("HEAD", path, key=None).status_code == 401
+    assert desk.site.ask("HEAD", f"{ATTACHMENTS}/att_9/content").status_code == 404
 
 
 def test_what_has_no_thumbnail_says_so(desk: Desk) -> None:
@@ -438,12 +477,36 @@ def test_an_upload_has_the_size_and_the_type_that_were_announced(desk: Desk) -> 
     problem(desk.completed(draft), "not-uploaded", 409)
 
 
-def test_a_file_that_is_larger_than_allowed_is_not_taken_from_the_wire(settings: Settings) -> None:
-    parts = build(replace(settings, attachment_max_bytes=len(PHOTO) - 1))
-    desk = desk_over(open_site(parts))
-    problem(desk.posted(), "payload-too-large", 413)
+def test_an_upload_in_chunks_is_cut_off_where_the_file_was_said_to_end(desk: Desk) -> None:
+    draft = desk.initiated()
+    endless = Endless(PHOTO, patience=len(PHOTO) + MIB)
+    answer = desk.streamed(draft["uploadMethod"], draft["uploadUrl"], endless, Content_Type="image/jpeg")
+    assert problem(answer, "payload-too-large", 413)["limit"] == len(PHOTO)
+    assert endless.taken == len(PHOTO) + 1
     assert desk.keys() == []
+    problem(desk.completed(draft), "not-uploaded", 409)
+
+
+@pytest.fixture
+def strict(settings: Settings) -> Iterator[Desk]:
+    """A desk that takes a little less than a photo."""
+    parts = build(replace(settings, attachment_max_bytes=len(PHOTO) - 1))
+    yield desk_over(open_site(parts))
     parts.close()
+
+
+def test_a_file_that_is_larger_than_allowed_is_not_taken_from_the_wire(strict: Desk) -> None:
+    problem(strict.posted(), "payload-too-large", 413)
+    assert strict.keys() == []
+
+
+def test_a_form_in_chunks_is_cut_off_where_its_file_becomes_larger_than_allowed(strict: Desk) -> None:
+    body, content_type = form({"ownerKind": "asset", "ownerId": strict.asset}, PHOTO)
+    endless = Endless(body.removesuffix(b"\r\n--edge--\r\n"), patience=len(body) + 2 * MIB)
+    answer = strict.streamed("POST", ATTACHMENTS, endless, Content_Type=content_type)
+    assert problem(answer, "payload-too-large", 413)["limit"] == len(PHOTO) - 1
+    assert endless.taken < len(body) + MIB
+    assert strict.keys() == [] and strict.events() == []
 
 
 @pytest.mark.parametrize("path", ["/v1/blobs/../../etc/passwd", "/v1/blobs/..%2f..%2fledger.db", "/v1/blobs/att-x", "/v1/blobs/%2e%2e"])

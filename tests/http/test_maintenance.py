@@ -139,6 +139,18 @@ WRONG = {
     "plan that ends before it starts": (
         {"plannedStart": "2027-01-02T08:00:00Z", "plannedEnd": "2027-01-01T08:00:00Z"}, "shape-violation", "/plannedEnd",
     ),
+    "plan that ends as it starts": (
+        {"plannedStart": "2027-01-01T08:00:00Z", "plannedEnd": "2027-01-01T09:00:00+01:00"}, "shape-violation", "/plannedEnd",
+    ),
+    "work that ends before it starts": (
+        {"startTime": "2026-11-20T09:00:00Z", "endTime": "2026-11-20T09:30:00+01:00"}, "shape-violation", "/startTime",
+    ),
+    "an action that ends before it starts": (
+        {"schemaOrg": {"startTime": "2026-11-20T09:00:00Z", "endTime": "2026-11-20T08:00:00Z"}}, "shape-violation", "/schemaOrg/startTime",
+    ),
+    "an action that ends before the entry says it starts": (
+        {"startTime": "2026-11-20T09:00:00Z", "schemaOrg": {"endTime": "2026-11-20T08:00:00Z"}}, "shape-violation", "/startTime",
+    ),
     "another unit": ({"assetId": "asset_2"}, "shape-violation", "/assetId"),
     "another class": ({"@type": "CheckAction"}, "shape-violation", "/@type"),
     "typo": ({"sumary": "x"}, "unknown-term", None),
@@ -428,6 +440,31 @@ def test_entries_are_found_by_what_is_asked_for(either_workshop: Workshop) -> No
     assert [one["identifier"] for one in following["member"]] == ["log_2"]
     assert [one["identifier"] for one in workshop.site.get(path, query="outcome=n_a").json["member"]] == ["log_2"]
     problem(workshop.site.get(path, query="kind=magic"), "invalid-parameter", 400)
+
+
+def test_the_log_of_one_unit_is_searched_as_all_logs_are(either_workshop: Workshop) -> None:
+    workshop = either_workshop
+    other = Workshop(workshop.site, workshop.site.asset("itemType_1", serialNumber="2"))
+    for performed_by, day in (("mika", 20), ("noor", 21), ("mika", 22)):
+        for one in (workshop, other):
+            one.logged(performedBy=performed_by, performedAt=f"2026-11-{day}T09:00:00Z")
+    for query, expected in {
+        "performedBy=mika": ["log_1", "log_5"],
+        "performedBy=nobody": [],
+        "from=2026-11-21T09:00:00Z": ["log_3", "log_5"],
+        "to=2026-11-21T10:00:00%2B01:00": ["log_1", "log_3"],
+        "from=2026-11-20T09:00:01Z&to=2026-11-22T08:59:59Z": ["log_3"],
+        "performedBy=mika&from=2026-11-21T00:00:00Z": ["log_5"],
+    }.items():
+        page = workshop.site.get("/v1/assets/asset_1/maintenance-logs", query=query).json
+        assert ([one["identifier"] for one in page["member"]], page["totalItems"]) == (expected, len(expected)), query
+    found = problem(workshop.site.get("/v1/assets/asset_1/maintenance-logs", query="from=yesterday"), "invalid-parameter", 400)
+    assert found["parameter"] == "from"
+
+
+def test_work_may_end_as_it_starts(workshop: Workshop) -> None:
+    found = workshop.logged(startTime="2026-11-20T09:00:00Z", endTime="2026-11-20T09:00:00Z")
+    assert found["startTime"] == found["endTime"]
 
 
 def test_photos_belong_to_an_entry(workshop: Workshop) -> None:
