@@ -262,7 +262,7 @@ class Fleet:
     pools: dict[str, str]
 
 
-def fill(settings: Settings, allocations: int) -> Fleet:
+def fill(settings: Settings, allocations: int, days: int = DAYS) -> Fleet:
     """Copies of one posted resource of each kind under names of their own, allocations straight into their table, then the counters."""
     types = [
         post(settings.port, "/v1/catalog/item-types", {"code": kind, "name": kind, "kind": kind})[0] for kind in ("serialized", "fungible")
@@ -282,7 +282,7 @@ def fill(settings: Settings, allocations: int) -> Fleet:
         for number in range(10, 10 + HOLDERS):
             copies.one("rentAction", number)
         copies.finish()
-        _allocate(connection, list(zip(assets, owners, strict=True)), list(pools.items()), allocations)
+        _allocate(connection, list(zip(assets, owners, strict=True)), list(pools.items()), allocations, days)
     engine.dispose()
     _rebuild(settings)
     parts = [{"itemType": one, "quantityPerKit": 1 + n % 3} for n, one in enumerate([*of_units[5:10], *of_stock[5:10]])]
@@ -310,6 +310,10 @@ def _least_promised(settings: Settings, item_type: str) -> int:
     return min(pool.reserved for several in found for pool in several) * 8 // 10
 
 
+OWNERS = {"demandSignal": "itemType"}
+"""The key by which a kind refers to its item type, where that is not `isVariantOf`."""
+
+
 class Copies:
     """Documents and index rows, written in chunks."""
 
@@ -326,11 +330,8 @@ class Copies:
         document = orjson.loads(self._body(original).replace(f"/{original}", f"/{identifier}").replace(f'"{original}"', f'"{identifier}"'))
         document |= changes
         if of:
-            document["isVariantOf"] = {
-                **document["isVariantOf"],
-                "identifier": of,
-                "@id": f"{document['isVariantOf']['@id'].rpartition('/')[0]}/{of}",
-            }
+            key = OWNERS.get(kind_name, "isVariantOf")
+            document[key] = {**document[key], "identifier": of, "@id": f"{document[key]['@id'].rpartition('/')[0]}/{of}"}
         body = orjson.dumps(document).decode()
         self._documents.append({"identifier": identifier, "kind": kind_name, "number": number, "revision": 1, "body": body})
         self._rows.setdefault(kind.table, []).append({**kind.index_row(document), "number": number})
@@ -352,18 +353,18 @@ class Copies:
         return self._bodies[identifier]
 
 
-def _allocate(connection: Connection, assets: list[tuple[str, str]], pools: list[tuple[str, str]], count: int) -> None:
+def _allocate(connection: Connection, assets: list[tuple[str, str]], pools: list[tuple[str, str]], count: int, days: int) -> None:
     """A fifth of the allocations hold units, in windows that do not touch; half of them are of the first pool, the rest of the others."""
     chance = random.Random(3)
     numbers = itertools.count(1)
     each = max(1, count // 5 // len(assets))
     of_units = (
-        _row(next(numbers), owner, turn * DAYS // each + chance.randrange(max(1, DAYS // each - 6)), chance, asset=asset)
+        _row(next(numbers), owner, turn * days // each + chance.randrange(max(1, days // each - 6)), chance, asset=asset)
         for asset, owner in assets
         for turn in range(each)
     )
     drawn = (pools[0] if chance.random() < 0.625 else pools[chance.randrange(1, len(pools))] for _ in range(count - each * len(assets)))
-    of_stock = (_row(next(numbers), owner, chance.randrange(DAYS - 6), chance, pool=pool) for owner, pool in drawn)
+    of_stock = (_row(next(numbers), owner, chance.randrange(days - 6), chance, pool=pool) for owner, pool in drawn)
     indexes = list(tables.allocations.indexes)
     for index in indexes:
         index.drop(connection)

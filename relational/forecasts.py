@@ -1,9 +1,10 @@
 """What planning compares, each in one statement for all item types: promises, wishes, signals, units, what is being built."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from itertools import chain
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, literal, literal_column, or_, select, true, union_all
 
@@ -17,9 +18,11 @@ _BLOCKS = _B.status.in_([literal_column(f"'{status}'") for status in tables.BLOC
 _IS_ACTIVE = _D.status == literal_column("'active'")
 """Literal, not bound: a planner uses a partial index only where it can see that its condition holds."""
 
+MANY = 1_000
+"""Rows that are fetched together."""
 
-@dataclass(frozen=True, slots=True)
-class Promised:
+
+class Promised(NamedTuple):
     """Units that a reservation has, or keeps from others, from `start` until `end` at a place."""
 
     rent_action: str
@@ -31,8 +34,7 @@ class Promised:
     priority: str
 
 
-@dataclass(frozen=True, slots=True)
-class Wished:
+class Wished(NamedTuple):
     """A line of a reservation, and how many of what it asks for it has not. One without a window wants it as soon as possible."""
 
     rent_action: str
@@ -45,8 +47,7 @@ class Wished:
     priority: str
 
 
-@dataclass(frozen=True, slots=True)
-class Signalled:
+class Signalled(NamedTuple):
     """An active demand signal."""
 
     identifier: str
@@ -60,8 +61,7 @@ class Signalled:
     priority: str
 
 
-@dataclass(frozen=True, slots=True)
-class Reserved:
+class Reserved(NamedTuple):
     """What a reservation asks for in a line, where it has come of the demand that its source knows by a reference."""
 
     source: str
@@ -111,7 +111,7 @@ class Forecasts:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def promised(self, window: Window, now: datetime, items: Collection[str] | None = None) -> list[Promised]:
+    def promised(self, window: Window, now: datetime, items: Collection[str] | None = None) -> Iterator[Promised]:
         """What blocks units somewhere in the window; units that are out past their time block without end."""
         overdue = and_(_B.status == literal_column("'in_use'"), _B.allocated_to <= now)
         until = case((overdue, literal(LATEST, tables.Instant)), else_=_B.blocked_to).label("until")
@@ -127,7 +127,7 @@ class Forecasts:
             .where(_BLOCKS, _B.blocked_from < window.end, or_(_B.blocked_to > window.start, overdue), _among(_B.item_type, items))
             .group_by(_B.rent_action, _B.item_type, place, _B.blocked_from, until, _R.priority)
         )
-        return [Promised(*row) for row in self._all(query)]
+        return map(Promised._make, self._all(query))
 
     def wished(self, window: Window, statuses: Collection[str]) -> list[Wished]:
         """
@@ -142,7 +142,7 @@ class Forecasts:
             .where(_R.status.in_(sorted(statuses)), _I.requested_quantity > _I.allocated_quantity, ~back)
             .where(or_(_R.start_time.is_(None), and_(_R.start_time < window.end, _R.end_time > window.start)))
         )
-        return [Wished(*row) for row in self._all(query)]
+        return list(map(Wished._make, self._all(query)))
 
     def signalled(self, window: Window) -> list[Signalled]:
         """The active demand signals that overlap the window."""
@@ -158,7 +158,7 @@ class Forecasts:
             _D.priority,
         )
         query = select(*columns).where(_IS_ACTIVE, _D.start_time < window.end, _D.end_time > window.start).order_by(_D.number)
-        return [Signalled(*row) for row in self._all(query)]
+        return list(map(Signalled._make, self._all(query)))
 
     def reserved(self, window: Window, statuses: Collection[str]) -> list[Reserved]:
         """The lines of reservations in these states that have come of active demand signals in the window."""
@@ -171,7 +171,7 @@ class Forecasts:
             .where(_IS_ACTIVE, _D.start_time < window.end, _D.end_time > window.start, _R.status.in_(sorted(statuses)))
             .distinct()
         )
-        return [Reserved(*row) for row in self._all(query)]
+        return list(map(Reserved._make, self._all(query)))
 
     def stocked(self, items: Collection[str] | None = None) -> list[Stocked]:
         """How many units could be reserved, by item type and place."""
@@ -212,8 +212,9 @@ class Forecasts:
         types = tables.item_types.c
         return list(self._connection.execute(select(types.identifier).where(types.buffer_quantity > 0, types.is_active)).scalars())
 
-    def _all(self, query: Select[Any]) -> Any:
-        return self._connection.execute(query)
+    def _all(self, query: Select[Any]) -> Iterator[Any]:
+        """Many at a time: one by one they cost more, and all at once they are many objects for the garbage collector to look at."""
+        return chain.from_iterable(self._connection.execute(query).partitions(MANY))
 
 
 def _among(column: Any, items: Collection[str] | None) -> ColumnElement[bool]:

@@ -4,17 +4,18 @@ Where demand exceeds supply: exact step functions of both, in one pass over thei
 Windows are half-open. What is wanted at an instant is everything that begins at or before it and ends after it.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 from operator import attrgetter, itemgetter
+from typing import NamedTuple
 
 from ld_server.domain.window import LATEST, Window
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(NamedTuple):
     """So many units are wanted from `start` until `end` because of something with an identifier. `rank` 0 is the most urgent."""
 
     start: datetime
@@ -94,18 +95,20 @@ Step = tuple[datetime, datetime, int, int, int]
 
 
 def _steps(window: Window, demand: Iterable[Piece], existing: int, deltas: Iterable[Delta]) -> Iterator[Step]:
-    changes: dict[datetime, list[int]] = {window.start: [0, existing, 0]}
-    for piece in demand:
-        if piece.start < window.end and piece.end > window.start:
-            changes.setdefault(max(piece.start, window.start), [0, 0, 0])[0] += piece.quantity
-            changes.setdefault(piece.end, [0, 0, 0])[0] -= piece.quantity
+    first, last = window.start, window.end
+    more: dict[datetime, int] = defaultdict(int)
+    for start, end, quantity, _, _ in demand:
+        if start < last and end > first:
+            more[start if start > first else first] += quantity
+            more[end] -= quantity
+    new: dict[datetime, int] = defaultdict(int, {first: existing})
+    soon: dict[datetime, int] = defaultdict(int)
     for delta in deltas:
-        changes.setdefault(max(delta.at, window.start), [0, 0, 0])[1 + delta.expected] += delta.change
+        (soon if delta.expected else new)[max(delta.at, first)] += delta.change
     wanted, there, expected = 0, 0, 0
-    instants = sorted(at for at in changes if at < window.end)
-    for at, until in zip(instants, [*instants[1:], window.end], strict=True):
-        more, new, soon = changes[at]
-        wanted, there, expected = wanted + more, there + new, expected + soon
+    instants = sorted(at for at in {*more, *new, *soon} if at < last)
+    for at, until in zip(instants, [*instants[1:], last], strict=True):
+        wanted, there, expected = wanted + more.get(at, 0), there + new.get(at, 0), expected + soon.get(at, 0)
         yield at, until, wanted, there, expected
 
 
@@ -120,7 +123,7 @@ def recommended(gaps: Iterable[Gap], requested: int) -> list[int]:
 
 def causes(demand: Iterable[Piece], instants: Sequence[datetime]) -> dict[datetime, list[Piece]]:
     """Instant → what is wanted then, by cause, the most urgent first."""
-    pieces = sorted(demand, key=attrgetter("start"))
+    pieces = sorted(demand, key=attrgetter("start")) if instants else []
     found: dict[datetime, list[Piece]] = {}
     current: list[Piece] = []
     position = 0

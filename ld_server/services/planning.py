@@ -174,8 +174,9 @@ MOST_AROUND = timedelta(days=366)
 """Turnarounds of reservations and signals outside a window reach into it; longer ones than a year are not looked for."""
 
 
-def _both(item_type: str, location: str | None) -> set[Place]:
-    return {(item_type, None), (item_type, location)}
+def _both(item_type: str, location: str | None) -> Sequence[Place]:
+    everywhere = (item_type, None)
+    return (everywhere,) if location is None else (everywhere, (item_type, location))
 
 
 def _add(sums: _Sums, item_type: str, location: str | None, piece: Piece) -> None:

@@ -13,7 +13,8 @@ from ld_server.bootstrap import build
 from ld_server.settings import Settings
 from relational.unit_of_work import Ledger
 from tests import factories
-from tests.http.conftest import Site, open_site
+from tests.html import Page
+from tests.http.conftest import BASE, Site, open_site
 from workers.actions.internal import scan_for_shortfalls
 from workers.jobs import shortfall_scan
 
@@ -72,6 +73,18 @@ def test_what_is_missing_is_asked_for_with_its_reasons(planned: Site) -> None:
     assert (shortfall["demand"], shortfall["supply"], shortfall["recommendedBuildQuantity"]) == (5, 2, 3)
     assert shortfall["causes"][0]["demandSignal"]["identifier"] == "demand_1"
     assert told(planned.parts.ledger, "buildRequest.requested") == 1
+
+
+def test_the_page_of_a_request_leads_to_the_numbers_that_caused_it(planned: Site) -> None:
+    run(planned)
+    (request,) = members(planned, BUILDS)
+    page = Page(planned.get(f"{BUILDS}/{request['identifier']}", Accept="text/html").text)
+    (link,) = {one for one in page.links if f"{SNAPSHOTS}/" in one}
+    seen = planned.get(link.removeprefix(BASE), Accept="text/html")
+    assert (seen.status_code, seen.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    shown = "".join(Page(seen.text).body.partition("As JSON-LD")[0].split())
+    for numbers in ("Totalcapacity2", "Reservedcapacity5", "Availablecapacity-3", "Shortfallquantity3"):
+        assert numbers in shown
 
 
 def test_ten_runs_ask_once(planned: Site) -> None:
