@@ -79,12 +79,14 @@ WAYS: Mapping[str, Callable[[int, str, int], None]] = {"in two steps": in_two_st
 
 
 def send(host: str, method: str, path: str, chunks: Iterator[bytes], size: int, headers: Mapping[str, str]) -> None:
-    """A request whose body is never held as a whole. Raises SystemExit for a refusal."""
+    """A request whose body is never held as a whole. Raises SystemExit for a refusal, and for an answer that never comes."""
     connection = http.client.HTTPConnection(host, timeout=PATIENCE)  # loopback only
     try:
         connection.request(method, path, chunks, {**headers, "Content-Length": str(size)})
         answer = connection.getresponse()
         told = answer.read()
+    except OSError as error:
+        raise SystemExit(f"{method} {path.partition('?')[0]}: {error}") from error
     finally:
         connection.close()
     if answer.status >= 300:
@@ -133,11 +135,13 @@ def s3() -> Iterator[dict[str, str]]:
 
 def main(size: int = USUAL * MIB) -> None:
     rows = [Row((f"a file of {size // MIB:,} MiB", "seconds", "most memory before", "and by the end", "grown by"))]
-    for way in WAYS:
-        rows.append(_row(f"disk, {way}", measured(way, size)))
-        with s3() as store:
-            rows.append(_row(f"S3, {way}", measured(way, size, **store)))
-    print_table(rows)
+    try:
+        for way in WAYS:
+            rows.append(_row(f"disk, {way}", measured(way, size)))
+            with s3() as store:
+                rows.append(_row(f"S3, {way}", measured(way, size, **store)))
+    finally:
+        print_table(rows)
 
 
 def _row(name: str, figure: Figure) -> Row:

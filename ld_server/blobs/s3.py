@@ -26,6 +26,12 @@ MIB = 1024 * 1024
 _PART_BY_PART = TransferConfig(multipart_threshold=8 * MIB, multipart_chunksize=8 * MIB, use_threads=False)
 """One part is held at a time; with threads boto3 holds ten."""
 
+_BY_THE_STORE = TransferConfig(multipart_threshold=5 * 1024 * MIB, multipart_chunksize=512 * MIB, use_threads=False)
+"""
+The store copies by itself, and as much at once as it may: each request has its price, and there are stores that read all of the object
+for each part.
+"""
+
 _MANNERS = Config(
     connect_timeout=3,
     read_timeout=20,
@@ -35,6 +41,9 @@ _MANNERS = Config(
     response_checksum_validation="when_required",
 )
 """Patience that a request has time for; no checksums of Amazon's own, which others do not know and no client of ours would send."""
+
+_PATIENT = _MANNERS.merge(Config(read_timeout=600))
+"""Stores may say nothing before a copy is done."""
 
 _NOT_THERE = {"NoSuchKey", "404", "NotFound"}
 
@@ -54,8 +63,16 @@ class S3Store:
     @cached_property
     def _client(self) -> Any:
         """Made at first use: it takes a while. Threads may share it, but not make it at the same time."""
+        return self._made(_MANNERS)
+
+    @cached_property
+    def _copying(self) -> Any:
+        """The same for what may take as long as an object is large."""
+        return self._made(_PATIENT)
+
+    def _made(self, manners: Config) -> Any:
         with self._opening:
-            return boto3.session.Session().client("s3", config=_MANNERS, **self._manner)
+            return boto3.session.Session().client("s3", config=manners, **self._manner)
 
     @cached_property
     def origin(self) -> str | None:
@@ -96,7 +113,7 @@ class S3Store:
 
     def move(self, source: str, target: str) -> None:
         with _outages(source):
-            self._client.copy(self._at(source), self._bucket, self._name(target), Config=_PART_BY_PART)
+            self._copying.copy(self._at(source), self._bucket, self._name(target), Config=_BY_THE_STORE)
         self.delete(source)
 
     def delete(self, key: str) -> None:
@@ -135,8 +152,9 @@ class S3Store:
             self._client.list_objects_v2(Bucket=self._bucket, Prefix=self._prefix, MaxKeys=1)
 
     def close(self) -> None:
-        if "_client" in self.__dict__:
-            self._client.close()
+        for name in ("_client", "_copying"):
+            if name in self.__dict__:
+                self.__dict__[name].close()
 
     def _presigned(self, operation: str, said: dict[str, Any], lifetime: timedelta) -> str:
         with _outages(""):

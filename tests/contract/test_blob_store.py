@@ -6,16 +6,22 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import repeat
 from pathlib import Path
+from typing import Any, ClassVar
 from urllib.parse import parse_qsl, urlsplit
 
 import psutil
 import pytest
+from boto3.s3.transfer import TransferConfig
+from botocore.config import Config
 
+from ld_server.blobs import s3
 from ld_server.blobs.port import CHUNK, BlobStore, Download, NoBlob
 from ld_server.blobs.secret import secrets_of
 from ld_server.blobs.store import BACKENDS, open_store
@@ -27,6 +33,7 @@ PHOTO, OTHER = "att-6-0f3c", "att-7-77aa"
 CONTENT = bytes(range(256)) * 4096
 NOW = datetime.now(UTC)
 HOUR = timedelta(hours=1)
+MIB = 1024 * 1024
 
 
 def on_a_disk(directory: Path, _server: Callable[[], S3Server]) -> Settings:
@@ -332,6 +339,80 @@ def test_clients_speak_to_s3_by_themselves(behind: BlobStore, s3_server: S3Serve
     with urllib.request.urlopen(behind.download(PHOTO, told, NOW, HOUR), timeout=30) as answer:
         assert answer.read() == b"\xff\xd8\xff\xe0"
         assert (answer.headers["Content-Type"], answer.headers["Content-Disposition"]) == (told.content_type, told.disposition)
+
+
+def requests_of_a_move(store: BlobStore) -> Counter[str]:
+    """How often a move of PHOTO to OTHER asks the store for what."""
+    asked: Counter[str] = Counter()
+    events = store._copying.meta.events  # type: ignore[attr-defined]
+    events.register("before-call.s3", lambda model, **_: asked.update([model.name]), unique_id="counting")
+    try:
+        store.move(PHOTO, OTHER)
+    finally:
+        events.unregister("before-call.s3", unique_id="counting")
+    return asked
+
+
+def test_a_large_object_is_copied_at_once_and_by_the_store(behind: BlobStore) -> None:
+    size = 64 * MIB
+    behind.put(PHOTO, repeat(bytes(MIB), size // MIB), "video/mp4")
+    assert requests_of_a_move(behind) == {"HeadObject": 1, "CopyObject": 1}
+    found = behind.head(OTHER)
+    assert found is not None and found.size == size and behind.head(PHOTO) is None
+
+
+def test_what_is_too_large_to_be_copied_at_once_is_copied_in_large_parts(behind: BlobStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert s3._BY_THE_STORE.multipart_threshold == 5 * 1024 * MIB  # more is refused by Amazon
+    assert s3._BY_THE_STORE.multipart_chunksize >= 256 * MIB
+    smaller = TransferConfig(multipart_threshold=10 * MIB, multipart_chunksize=5 * MIB, use_threads=False)
+    monkeypatch.setattr(s3, "_BY_THE_STORE", smaller)
+    pieces = [bytes([number]) * MIB for number in range(12)]
+    behind.put(PHOTO, pieces, "video/mp4")
+    asked = requests_of_a_move(behind)
+    assert asked == {"HeadObject": 1, "CreateMultipartUpload": 1, "UploadPartCopy": 3, "CompleteMultipartUpload": 1}
+    assert content_of(behind, OTHER) == b"".join(pieces) and behind.head(PHOTO) is None
+    assert behind.sweep(datetime.now(UTC)) == 0
+
+
+class SlowCopier(BaseHTTPRequestHandler):
+    """What stands before a store and says nothing for some seconds when something is to be copied, as stores do for large objects."""
+
+    to: ClassVar[str] = ""
+    seconds = 3.0
+
+    def pass_on(self) -> None:
+        time.sleep(self.seconds if "x-amz-copy-source" in self.headers else 0)
+        request = urllib.request.Request(self.to + self.path, method=self.command, headers=dict(self.headers))
+        request.data = self.rfile.read(int(self.headers.get("Content-Length") or 0)) or None
+        with urllib.request.urlopen(request, timeout=30) as answer, suppress(OSError):
+            content = answer.read()
+            self.send_response(answer.status)
+            for name in {"Last-Modified", "ETag", "Content-Length"} & {*answer.headers}:
+                self.send_header(name, answer.headers[name])
+            self.end_headers()
+            self.wfile.write(content)
+
+    do_HEAD = do_PUT = do_DELETE = pass_on
+
+    def log_message(self, *_: Any) -> None:
+        """Nobody reads it."""
+
+
+def test_a_store_may_take_longer_for_a_copy_than_for_anything_else(
+    behind: BlobStore, s3_server: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(s3, "_MANNERS", s3._MANNERS.merge(Config(read_timeout=2)))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Copier", (SlowCopier,), {"to": s3_server.endpoint}))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    store = open_store(Settings(data_dir=tmp_path, blob_url=s3_server.url, blob_endpoint=f"http://127.0.0.1:{server.server_port}"))
+    try:
+        behind.put(PHOTO, [b"one"], "image/jpeg")
+        store.move(PHOTO, OTHER)
+        assert behind.head(PHOTO) is None and content_of(behind, OTHER) == b"one"
+    finally:
+        store.close()
+        server.shutdown()
+        server.server_close()
 
 
 def test_uploads_in_parts_that_nobody_ended_are_swept(behind: BlobStore) -> None:
