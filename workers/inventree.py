@@ -5,15 +5,17 @@ An order carries the address of our build request as its link, by which it is fo
 placed looks for it first.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
+from time import monotonic
 from typing import Any, Protocol
 from urllib.parse import urlencode
 
 import orjson
 import urllib3
+from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import HTTPError
 
 
@@ -77,6 +79,12 @@ PROGRESS: Mapping[int, Progress] = {
 }
 """InvenTree's BuildStatus: pending, production, on hold, cancelled, complete."""
 
+PAGE, MOST_PAGES = 100, 100
+"""Members of a page that is asked for, and pages of a list."""
+
+LIST_SECONDS = 60.0
+"""For all pages of a list: two lists and an order take less than the lease of a run."""
+
 LARGEST_ANSWER = 4_000_000
 """Bytes."""
 
@@ -92,17 +100,18 @@ class InvenTree:
     def __init__(self, url: str, token: str, patience: float) -> None:
         self._url = url.rstrip("/")
         self._headers = {"Authorization": f"Token {token}", "Accept": "application/json"}
+        self._patience = patience
         self._http = urllib3.PoolManager(timeout=urllib3.Timeout(total=patience), retries=False)
 
     def placed(self, wanted: Wanted) -> Order | None:
         """Titles begin with our identifier and a colon, and are searched; the link decides."""
-        found = self._ask("GET", f"/api/build/?{urlencode({'search': f'{wanted.identifier}:', 'limit': 100})}")
-        return next((_order(one) for one in _results(found) if one.get("link") == wanted.iri), None)
+        found = self._every("/api/build/", search=f"{wanted.identifier}:")
+        return next((_order(one) for one in found if one.get("link") == wanted.iri), None)
 
     def place(self, wanted: Wanted) -> Order:
         """A build order for the part whose IPN is the code of the item type."""
-        alike = _results(self._ask("GET", f"/api/part/?{urlencode({'IPN': wanted.code, 'limit': 100})}"))
-        parts = [one for one in alike if one.get("IPN") == wanted.code]  # InvenTree's filter takes capitals and small letters for the same
+        alike = self._every("/api/part/", IPN=wanted.code)  # InvenTree's filter takes capitals and small letters for the same
+        parts = [one for one in alike if one.get("IPN") == wanted.code]
         if len(parts) != 1:
             raise Refused(f"There is {'no part' if not parts else 'more than one part'} with the IPN {wanted.code}.")
         due = {"target_date": wanted.needed_by.isoformat()} if wanted.needed_by else {}
@@ -117,16 +126,45 @@ class InvenTree:
         """By its primary key."""
         return _order(self._ask("GET", f"/api/build/{int(ref)}/"))
 
+    def _every(self, path: str, **query: str) -> Iterator[dict[str, Any]]:
+        """
+        The members of a list, page by page. The next page is counted, not followed: an address that an answer names gets no token.
+
+        Raises Unreachable for a list that is too long: whoever has not seen all of it does not know what is there.
+        """
+        seen, until = 0, monotonic() + LIST_SECONDS
+        for _ in range(MOST_PAGES):
+            answer = self._ask("GET", f"{path}?{urlencode({**query, 'limit': PAGE, 'offset': seen})}")
+            results = _results(answer)
+            yield from results
+            seen += len(results)
+            if not isinstance(answer, dict) or not answer.get("next"):
+                return
+            if not results or monotonic() > until:
+                break
+        raise Unreachable(f"GET {path}: the list does not end.")
+
     def _ask(self, method: str, path: str, body: Any = None) -> Any:
         content = None if body is None else orjson.dumps(body)
         headers = self._headers if content is None else {**self._headers, "Content-Type": "application/json"}
         try:
             answer = self._http.request(method, self._url + path, body=content, headers=headers, preload_content=False, redirect=False)
-            data = answer.read(LARGEST_ANSWER)
-            answer.release_conn()
+            data = _taken(answer, monotonic() + self._patience)
         except (HTTPError, OSError) as error:
             raise Unreachable(f"{method} {path}: {type(error).__name__}.") from error
         return _read(f"{method} {path}", answer.status, data)
+
+
+def _taken(answer: BaseHTTPResponse, until: float) -> bytes:
+    """The body. Raises HTTPError for one that is too large, or that comes so slowly: urllib3 measures each read alone."""
+    found = b""
+    while piece := answer.read1(65_536, decode_content=False):
+        found += piece
+        if monotonic() > until or len(found) > LARGEST_ANSWER:
+            answer.close()
+            raise HTTPError("The answer does not end.")
+    answer.release_conn()
+    return found
 
 
 def _read(what: str, status: int, data: bytes) -> Any:
