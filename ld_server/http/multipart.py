@@ -29,13 +29,15 @@ class File:
     _stream: Any
     _digest: Any
 
-    def chunks(self, limit: int) -> Iterator[bytes]:
-        """The bytes. Raises TooLarge for more than `limit`."""
+    def chunks(self, limit: int, announced: int | None = None) -> Iterator[bytes]:
+        """The bytes. Raises TooLarge for more than `limit`, or than were announced."""
         size = 0
         while chunk := self._stream.read(CHUNK):
             size += len(chunk)
             if size > limit:
                 raise TooLarge(f"An attachment may have at most {limit} bytes.", limit=limit)
+            if announced is not None and size > announced:
+                raise TooLarge(f"The file was said to have {announced} bytes, and has more.", limit=announced)
             self._digest.update(chunk)
             yield chunk
 
@@ -50,9 +52,9 @@ class Form:
     digest: str
 
 
-def form_of(req: falcon.Request, keep: Callable[[File], int]) -> Form:
+def form_of(req: falcon.Request, keep: Callable[[File, Mapping[str, str]], int]) -> Form:
     """
-    The form of a request. `keep` takes the file and gives its size, while the rest of the form is still on its way.
+    The form of a request. `keep` takes the file, with the fields before it, and gives its size while the rest is still on its way.
 
     Raises MalformedBody for what is no form, has two files, or ends early, UnsupportedMediaType for another body.
     """
@@ -67,7 +69,7 @@ def form_of(req: falcon.Request, keep: Callable[[File], int]) -> Form:
                 raise MalformedBody("The form has more than one file; attach one at a time.")
             else:
                 file = File(part.filename or "", part.content_type, part.stream, digest)
-                size = keep(file)
+                size = keep(file, fields)
     except falcon.HTTPError as error:
         raise MalformedBody(f"The form cannot be read: {(error.description or error.title or '').rstrip('.')}.") from error
     return Form(fields, file, size, digest.hexdigest())

@@ -487,6 +487,15 @@ def test_an_upload_in_chunks_is_cut_off_where_the_file_was_said_to_end(desk: Des
     problem(desk.completed(draft), "not-uploaded", 409)
 
 
+def test_a_form_in_chunks_is_cut_off_where_its_file_was_said_to_end(desk: Desk) -> None:
+    body, content_type = form({"ownerKind": "asset", "ownerId": desk.asset, "byteSize": str(len(PHOTO))}, PHOTO)
+    endless = Endless(body.removesuffix(b"\r\n--edge--\r\n"), patience=len(body) + 2 * MIB)
+    answer = desk.streamed("POST", ATTACHMENTS, endless, Content_Type=content_type)
+    assert problem(answer, "payload-too-large", 413)["limit"] == len(PHOTO)
+    assert endless.taken < len(body) + MIB
+    assert desk.keys() == [] and desk.events() == []
+
+
 @pytest.fixture
 def strict(settings: Settings) -> Iterator[Desk]:
     """A desk that takes a little less than a photo."""

@@ -209,8 +209,8 @@ class Attachments(Collection):
     def _taken(self, req: falcon.Request, key: str) -> "_Posted":
         limit = self._parts.settings.attachment_max_bytes
 
-        def keep(file: File) -> int:
-            return self._parts.blobs.put(key, file.chunks(limit), file.content_type)
+        def keep(file: File, before: Mapping[str, str]) -> int:
+            return self._parts.blobs.put(key, file.chunks(limit, _size_in(before)), file.content_type)
 
         form = form_of(req, keep)
         if form.file is None:
@@ -237,6 +237,12 @@ class _Posted:
 
     said: AnnouncedFile
     fingerprint: bytes
+
+
+def _size_in(fields: Mapping[str, str]) -> int | None:
+    """The size that was announced; None where there is none. What is no size is refused with whatever else is wrong."""
+    said = fields.get("byteSize", "").strip()
+    return int(said) if said.isascii() and said.isdigit() and len(said) <= 18 else None
 
 
 def _read_fields(fields: Mapping[str, str]) -> dict[str, Any]:
