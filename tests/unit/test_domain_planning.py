@@ -1,12 +1,19 @@
 """Demand against supply, compared with counting every minute."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ld_server.domain.planning import Delta, Gap, Piece, absences, causes, course, recommended, remaining, surpluses
-from ld_server.domain.window import Window
+from ld_server.domain.planning import Course, Delta, Gap, Piece, absences, causes, course, recommended, remaining, surpluses
+from ld_server.domain.window import Turnaround, Window
+from ld_server.rdf.naming import Naming
+from ld_server.resources.kind import written
+from ld_server.services.occasion import Occasion
+from ld_server.services.planning import Judged, Recommended, shortfalls
 
 NOON = datetime(2027, 3, 28, 0, 30, tzinfo=UTC)
 LENGTH = 60
@@ -98,3 +105,84 @@ def test_requests_for_too_much_are_proposed_to_be_called_off_the_last_ones_first
 
 def test_what_has_been_reserved_is_taken_off_what_was_expected_once() -> None:
     assert remaining([("demand_1", 4), ("demand_2", 5)], 6) == {"demand_1": 0, "demand_2": 3}
+
+
+# --- everything together ----------------------------------------------------------------------------------------------
+
+HOURS = 4 * 60
+"""Minutes of the window in which everything comes together."""
+
+spans_of_hours = st.tuples(st.integers(-90, HOURS + 30), st.integers(1, 150)).map(lambda pair: (pair[0], pair[0] + pair[1]))
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """So many units from minute to minute, at a place or anywhere, with a time before and after in which they are blocked, too."""
+
+    span: tuple[int, int]
+    quantity: int
+    rank: int
+    place: str | None
+    before: int
+    after: int
+
+    @property
+    def blocked(self) -> tuple[int, int]:
+        return self.span[0] - self.before, self.span[1] + self.after
+
+    def piece(self, cause: str) -> Piece:
+        around = Turnaround(timedelta(minutes=self.before), timedelta(minutes=self.after)).around(Window(*map(at, self.span)))
+        return Piece(around.start, around.end, self.quantity, cause, self.rank)
+
+    def counts(self, minute: int, place: str | None) -> bool:
+        return self.blocked[0] <= minute < self.blocked[1] and place in (None, self.place)
+
+
+places = st.sampled_from([None, "A", "B"])
+wishes = st.builds(Wanted, spans_of_hours, st.integers(1, 5), st.integers(0, 3), places, st.integers(0, 20), st.integers(0, 20))
+builds = st.tuples(st.integers(-10, HOURS + 10), st.integers(1, 4), places)
+stocks = st.fixed_dictionaries({"A": st.integers(0, 6), "B": st.integers(0, 6)})
+closed = st.lists(st.tuples(st.sampled_from([("asset_1", "A"), ("asset_2", "B")]), spans_of_hours), max_size=4)
+
+
+def told_of(gap: Gap, causing: list[Piece], found: Course, place: str | None, lead: int, now: int) -> dict[str, Any]:
+    """The shortfall as it is shown, of an item type with a lead time of so many minutes, at this minute."""
+    item_type = {"@id": "/itemType_1", "@type": "Product", "identifier": "itemType_1", "name": "Timer", "leadTime": f"PT{lead}M"}
+    judged = Judged(item_type, place, 0, 0, found, [Recommended(gap, 0, causing)], [])
+    occasion = Occasion(at(now), "dana", "order-77", "default", Naming("http://localhost", {"demand": "/demand"}), "", lambda: "evt_1")
+    (shown,) = shortfalls(judged, occasion)
+    return shown
+
+
+@given(
+    st.lists(wishes, max_size=12), st.lists(builds, max_size=3), stocks, closed, st.integers(0, 3), places,
+    st.integers(0, HOURS), st.integers(-60, 60),
+)  # fmt: skip
+@settings(max_examples=50, deadline=None, derandomize=True)
+def test_shortfalls_are_those_of_every_minute(
+    wanted: list[Wanted], built: list, stock: dict[str, int], away: list, buffer: int, place: str | None, lead: int, now: int
+) -> None:
+    """With priorities, places, turnarounds, absences, builds, spare units in all places together, and the time that building takes."""
+    spare, existing = (buffer, sum(stock.values())) if place is None else (0, stock[place])
+    demand = [one.piece(f"demand_{number}") for number, one in enumerate(wanted, start=1) if place in (None, one.place)]
+    deltas = [Delta(at(ready), quantity, expected=True) for ready, quantity, where in built if place in (None, where)]
+    deltas += absences((unit, *map(at, span)) for (unit, where), span in away if place in (None, where))
+    found = course(Window(at(0), at(HOURS)), demand, existing, deltas, spare)
+
+    def missing(minute: int) -> int:
+        gone = {unit for (unit, where), (start, end) in away if place in (None, where) and start <= minute < end}
+        soon = sum(quantity for ready, quantity, where in built if place in (None, where) and ready <= minute)
+        return sum(one.quantity for one in wanted if one.counts(minute, place)) + spare - (existing - len(gone) + soon)
+
+    short = [missing(minute) for minute in range(HOURS)]
+    runs = [list(several) for is_short, several in groupby(range(HOURS), key=lambda minute: short[minute] > 0) if is_short]
+    assert [(gap.start, gap.end) for gap in found.gaps] == [(at(run[0]), at(run[-1] + 1)) for run in runs]
+    for gap, run in zip(found.gaps, runs, strict=True):
+        worst = max(run, key=lambda minute: short[minute])
+        assert (gap.at, gap.demand + spare - gap.supply) == (at(worst), short[worst])
+        causing = causes(demand, [gap.at])[gap.at]
+        ranked = [(one.rank, f"demand_{number}", one.quantity) for number, one in enumerate(wanted, start=1) if one.counts(worst, place)]
+        assert [(one.rank, one.cause, one.quantity) for one in causing] == sorted(ranked)
+        shown = told_of(gap, causing, found, place, lead, now)
+        assert (shown["neededBy"], shown["orderBy"]) == (written(at(run[0])), written(at(run[0] - lead)))
+        assert (shown["isLate"], shown["shortfallQuantity"]) == (run[0] - lead < now, max(0, short[worst] - spare))
