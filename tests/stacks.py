@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from ld_server.blobs.store import open_store as open_blobs
 from ld_server.settings import Settings, variable_of
 from ld_server.sparql.store import open_store
 
@@ -50,6 +51,7 @@ def scaled(engine: Engine, _directory: Path) -> Iterator[Told]:
     _empty(Settings(**told))
     yield told
     postgres.give_back(database)
+    _delete_blobs(Settings(**told))
 
 
 STACKS: Mapping[str, Callable[[Engine, Path], AbstractContextManager[Told]]] = {"embedded": embedded, "scaled": scaled}
@@ -58,6 +60,14 @@ STACKS: Mapping[str, Callable[[Engine, Path], AbstractContextManager[Told]]] = {
 def variables(told: Told) -> dict[str, str]:
     """The environment variables that say the same."""
     return {variable_of(name): str(value) for name, value in told.items()}
+
+
+def _delete_blobs(settings: Settings) -> None:
+    """The bucket is shared by all who use the S3 of the session."""
+    blobs = open_blobs(settings)
+    for blob in list(blobs.list()):
+        blobs.delete(blob.key)
+    blobs.close()
 
 
 def _empty(settings: Settings) -> None:

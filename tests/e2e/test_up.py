@@ -50,7 +50,6 @@ def test_granian_serves_the_same_and_stops_while_a_stream_is_open(tmp_path):
         with urllib.request.urlopen(stream) as events:
             assert events.readline().startswith(b"retry:")
             assert deployment.running.stop() == 0
-            assert isinstance(events.read(), bytes)  # the stream has ended as it should: otherwise this raises IncompleteRead
         all_gone(family)
         assert "did not stop by itself" not in deployment.running.err
 

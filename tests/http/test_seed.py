@@ -2,6 +2,7 @@
 
 import ast
 import hashlib
+import urllib.request
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
@@ -152,8 +153,12 @@ def _uploaded(site: Site) -> str:
     """Announces another attachment and brings its bytes to where it was said; its identifier."""
     draft = site.post(*POSTED["attachments"]).json
     place = draft["uploadUrl"].removeprefix(site.parts.settings.base_iri)
-    stored = site.client.simulate_request(draft["uploadMethod"], place, headers=draft["uploadHeaders"], body=PICTURE)
-    assert stored.status_code < 300, stored.text
+    if place.startswith("/"):
+        stored = site.client.simulate_request(draft["uploadMethod"], place, headers=draft["uploadHeaders"], body=PICTURE)
+        assert stored.status_code < 300, stored.text
+    else:
+        request = urllib.request.Request(place, PICTURE, draft["uploadHeaders"], method=draft["uploadMethod"])
+        urllib.request.urlopen(request, timeout=60).close()
     return str(draft["identifier"])
 
 
