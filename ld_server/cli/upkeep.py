@@ -20,7 +20,7 @@ from ld_server.resources.attachment import ATTACHMENT
 from ld_server.services import counters, index
 from ld_server.services.graphs import graph_of
 from ld_server.services.parts import Parts
-from ld_server.services.waiting import lags_of
+from ld_server.services.waiting import lag_of
 from ld_server.settings import InvalidSetting, Settings
 from ld_server.sparql.memory import open_memory_store
 from ld_server.sparql.port import SparqlStore
@@ -105,7 +105,7 @@ def _waiting(part: str) -> Callable[[Parts], tuple[bool, str]]:
     """Whether what waits in a part has been waiting for longer than it takes, and why that may be."""
 
     def answer(parts: Parts) -> tuple[bool, str]:
-        lag = lags_of(parts)[part]
+        lag = lag_of(parts, part)
         if lag.backlog.count == 0:
             return False, "nothing waits"
         return lag.is_long(parts.now()), f"{lag.told} ({lag.cause})"

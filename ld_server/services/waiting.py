@@ -1,6 +1,6 @@
 """What waits to be done after writes, since when, and why: one answer for readiness, `check` and the metrics."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -60,18 +60,26 @@ class Lag:
         return "no worker is at work" if self.leader is None else f"{self.leader} is at it"
 
 
-def lags(uow: UnitOfWork, now: datetime) -> dict[str, Lag]:
-    """Part → what waits in it."""
+def _deliveries(uow: UnitOfWork, now: datetime) -> Backlog:
     due = uow.deliveries.waiting(now)
-    backlogs = {
-        "projection": uow.projections.backlog(),
-        "relay": uow.outbox.backlog(int(uow.facts.get(RELAYED) or 0)),
-        "deliveries": Backlog(due.unfinished, due.oldest_due),
-    }
-    return {name: Lag(sort, backlogs[name], sort.lease and uow.leases.holder(sort.lease, now)) for name, sort in SORTS.items()}
+    return Backlog(due.unfinished, due.oldest_due)
 
 
-def lags_of(parts: Parts) -> dict[str, Lag]:
-    """What waits now. Raises StoreUnavailable."""
+_BACKLOGS: Mapping[str, Callable[[UnitOfWork, datetime], Backlog]] = {
+    "projection": lambda uow, _now: uow.projections.backlog(),
+    "relay": lambda uow, _now: uow.outbox.backlog(int(uow.facts.get(RELAYED) or 0)),
+    "deliveries": _deliveries,
+}
+"""Part → how much waits in it: each is asked for itself."""
+
+
+def lag(uow: UnitOfWork, part: str, now: datetime) -> Lag:
+    """What waits in a part."""
+    sort = SORTS[part]
+    return Lag(sort, _BACKLOGS[part](uow, now), sort.lease and uow.leases.holder(sort.lease, now))
+
+
+def lag_of(parts: Parts, part: str) -> Lag:
+    """What waits in a part now. Raises StoreUnavailable."""
     with parts.ledger.read() as uow:
-        return lags(uow, parts.now())
+        return lag(uow, part, parts.now())

@@ -9,7 +9,7 @@ import orjson
 from ld_server.domain.errors import StoreUnavailable
 from ld_server.resources.kind import written
 from ld_server.services.parts import Parts
-from ld_server.services.waiting import Lag, lags, lags_of
+from ld_server.services.waiting import Lag, lag, lag_of
 
 log = logging.getLogger(__name__)
 
@@ -47,14 +47,14 @@ class Ready:
 
 def check_projection(parts: Parts) -> None:
     """Raises StoreUnavailable when revisions have been waiting too long for the SPARQL store."""
-    lag = lags_of(parts)["projection"]
-    if lag.is_long(parts.now()):
-        raise StoreUnavailable(f"{lag.told}: {lag.cause}.")
+    waits = lag_of(parts, "projection")
+    if waits.is_long(parts.now()):
+        raise StoreUnavailable(f"{waits.told}: {waits.cause}.")
 
 
 def tell_relay(parts: Parts) -> dict[str, object]:
     """How many events wait for the relay, and since when the oldest does. However many those are, this server is ready."""
-    return _waiting(lags_of(parts)["relay"], "oldestAt")
+    return _waiting(lag_of(parts, "relay"), "oldestAt")
 
 
 def tell_deliveries(parts: Parts) -> dict[str, object]:
@@ -65,12 +65,12 @@ def tell_deliveries(parts: Parts) -> dict[str, object]:
     """
     with parts.ledger.read() as uow:
         dead = uow.deliveries.count({"status": "dead"})
-        return {**_waiting(lags(uow, parts.now())["deliveries"], "oldestDueAt"), "dead": dead}
+        return {**_waiting(lag(uow, "deliveries", parts.now()), "oldestDueAt"), "dead": dead}
 
 
-def _waiting(lag: Lag, since: str) -> dict[str, object]:
-    oldest = {} if lag.backlog.oldest_at is None else {since: written(lag.backlog.oldest_at)}
-    return {"waiting": lag.backlog.count, **oldest}
+def _waiting(found: Lag, since: str) -> dict[str, object]:
+    oldest = {} if found.backlog.oldest_at is None else {since: written(found.backlog.oldest_at)}
+    return {"waiting": found.backlog.count, **oldest}
 
 
 def _outcome(name: str, check: Check) -> dict[str, object]:

@@ -7,7 +7,7 @@ import falcon
 
 from ld_server.services.meters import Moment, exposed, gauge
 from ld_server.services.parts import Parts
-from ld_server.services.waiting import lags
+from ld_server.services.waiting import SORTS, lag
 
 
 class Metrics:
@@ -27,9 +27,9 @@ class Metrics:
 def moments(parts: Parts, now: datetime) -> Iterator[Moment]:
     """What is so at the moment: how much waits, for how long, and how many connections to the ledger this process uses."""
     with parts.ledger.read() as uow:
-        waiting, dead = lags(uow, now), uow.deliveries.count({"status": "dead"})
-    yield gauge("ld_waiting", "What waits, by part.", {part: lag.backlog.count for part, lag in waiting.items()}, "part")
-    seconds = {part: lag.seconds(now) for part, lag in waiting.items()}
+        waiting, dead = {part: lag(uow, part, now) for part in SORTS}, uow.deliveries.count({"status": "dead"})
+    yield gauge("ld_waiting", "What waits, by part.", {part: one.backlog.count for part, one in waiting.items()}, "part")
+    seconds = {part: one.seconds(now) for part, one in waiting.items()}
     yield gauge("ld_lag_seconds", "For how long the oldest that is due has been waiting, by part.", seconds, "part")
     yield gauge("ld_deliveries_dead", "Deliveries that were given up.", {"": dead})
     connections = parts.ledger.connections()
