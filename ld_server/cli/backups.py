@@ -21,7 +21,7 @@ from typing import Any
 
 from ld_server.blobs.port import NoBlob
 from ld_server.blobs.secret import FILE as SECRET
-from ld_server.bootstrap import build
+from ld_server.bootstrap import BASE_IRI_FACT, build
 from ld_server.cli.deployment import settings_of
 from ld_server.resources.kind import written
 from ld_server.services.exporting import GENERATION_FACT
@@ -81,7 +81,7 @@ def _written(parts: Parts, directory: Path) -> dict[str, Any]:
     manifest = {
         "format": FORMAT,
         "madeAt": made_at,
-        "baseIri": parts.settings.base_iri,
+        "baseIri": _recorded_base(parts),
         "engine": parts.ledger.engine.dialect.name,
         "schema": version,
         "hasSecretKey": has_secret,
@@ -89,6 +89,12 @@ def _written(parts: Parts, directory: Path) -> dict[str, Any]:
     }
     (directory / MANIFEST).write_text(json.dumps(manifest, indent=1))
     return manifest
+
+
+def _recorded_base(parts: Parts) -> str:
+    """The base IRI that the data was made for, whatever this command was told."""
+    with parts.ledger.read() as uow:
+        return uow.facts.get(BASE_IRI_FACT) or parts.settings.base_iri
 
 
 def _copy_blobs(parts: Parts, directory: Path) -> None:

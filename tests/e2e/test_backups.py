@@ -11,7 +11,7 @@ import orjson
 import pytest
 from falcon import testing
 
-from ld_server.bootstrap import build
+from ld_server.bootstrap import BASE_IRI_FACT, build
 from ld_server.cli import main
 from ld_server.http.app import create_app
 from ld_server.services import counters
@@ -191,3 +191,13 @@ def test_a_backup_stays_with_its_engine(saved: Path, fresh: str, tmp_path: Path,
     (saved / "manifest.json").write_text(json.dumps({**manifest, "engine": "other"}))
     assert run(fresh, tmp_path / "fresh", monkeypatch, "restore", saved) == 2
     assert "the backup is of other" in capsys.readouterr().err
+
+
+def test_a_backup_names_the_base_that_its_data_was_made_for(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recorded = "https://reservations.example.org"
+    with site.parts.ledger.write() as uow:
+        uow.facts.set(BASE_IRI_FACT, recorded)
+    monkeypatch.setenv("LD_BASE_IRI", "http://localhost:8123")
+    source = site.parts.settings
+    assert run(source.database_url, source.data_dir, monkeypatch, "backup", tmp_path / "copy") == 0
+    assert json.loads((tmp_path / "copy" / "manifest.json").read_text())["baseIri"] == recorded
