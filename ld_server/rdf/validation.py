@@ -1,8 +1,9 @@
 """
 SHACL: whether a resource has the shape that is asked for, and what is wrong with it in words for the person who sent it.
 
-pySHACL is the only judge. What it is given is made harmless first: only statements that a shape looks at, no description of a
-blank node where none can be judged, no literal that Python reads more generously than XSD does.
+pySHACL is the only judge of what is refused; of what conforms beyond doubt it is not asked (`rdf.glance`). What it is given is made
+harmless first: only statements that a shape looks at, no description of a blank node where none can be judged, no literal that Python
+reads more generously than XSD does.
 """
 
 import math
@@ -25,6 +26,7 @@ from rdflib.term import Node
 
 from ld_server.domain.errors import ShapeViolation, Violation
 from ld_server.rdf import vocab
+from ld_server.rdf.glance import Glance
 from ld_server.rdf.naming import Naming
 from ld_server.rdf.shacl import RawResult, Shapes, report, without_graph
 from ld_server.rdf.terms import Statements, from_ox, shape_value
@@ -154,9 +156,16 @@ class _Shapes:
         self._compared = {str(graph.value(shape, SH.path)): str(other) for shape, other in _comparisons(graph)}
         self._comparable = frozenset((*self._compared.keys(), *self._compared.values()))
         self._most = _highest_counts(graph)
+        self._glance = Glance(graph, self._looked_at)
 
-    def judged(self, triples: Iterable[ox.Triple], root: str, shape: str) -> _Verdict:
+    def judged(self, triples: Sequence[ox.Triple], root: str, shape: str) -> _Verdict:
         """What the shape has to say of the root. Raises KeyError when there is no such shape."""
+        if self._glance.is_sure(triples, root, shape):
+            return _Verdict([], [], [])
+        return self.judged_closely(triples, root, shape)
+
+    def judged_closely(self, triples: Iterable[ox.Triple], root: str, shape: str) -> _Verdict:
+        """The same in pySHACL's words alone."""
         data = self.data_graph(triples)
         return self._verdict(self._shapes.judge(shape, data, [rdflib.URIRef(root)]), data, root)
 
