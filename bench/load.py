@@ -72,14 +72,14 @@ def _send(selector: selectors.BaseSelector, wire: _Wire, ahead: Iterator[bytes],
 def _receive(selector: selectors.BaseSelector, wire: _Wire, ahead: Iterator[bytes], result: Result) -> None:
     wire.received += wire.connection.recv(262_144)
     head, separator, body = wire.received.partition(b"\r\n\r\n")
-    if separator and len(body) >= _length(head):
+    if separator and _is_whole(head, body):
         result.statuses.append(int(head[9:12]))
         result.latencies.append(time.perf_counter() - wire.sent_at)
         _send(selector, wire, ahead)
 
 
-def _length(head: bytes) -> int:
-    for line in head.split(b"\r\n"):
-        if line.lower().startswith(b"content-length:"):
-            return int(line[15:])
-    return 0
+def _is_whole(head: bytes, body: bytes) -> bool:
+    headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(b":") for line in head.split(b"\r\n"))}
+    if headers.get(b"transfer-encoding") == b"chunked":
+        return body.endswith(b"0\r\n\r\n")
+    return len(body) >= int(headers.get(b"content-length", b"0"))

@@ -43,7 +43,7 @@ class Settings:
     sparql_graph_store_url: str = setting(
         "LD_SPARQL_GRAPH_STORE_URL", "", "Graph Store Protocol URL when the server has one to be used.", secret=True
     )
-    sparql_timeout: float = setting("LD_SPARQL_TIMEOUT", 30.0, "Seconds after which a SPARQL query is given up.")
+    sparql_timeout: float = setting("LD_SPARQL_TIMEOUT", 10.0, "Seconds after which a SPARQL query is given up.")
     sparql_max_rows: int = setting("LD_SPARQL_MAX_ROWS", 100_000, "Most rows or triples a SPARQL query may answer.")
     sparql_max_bytes: int = setting("LD_SPARQL_MAX_BYTES", 64 * 1024 * 1024, "Most bytes a SPARQL answer may have.")
     sparql_wait: float = setting("LD_SPARQL_WAIT", 5.0, "Seconds a query waits for the projector to apply what was committed before it.")

@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection, bindparam, delete, exists, func, insert, literal, select
 
 from relational import tables
+from relational.wire import Statement, Wire
 
 _P = tables.projections.c
-_NEWEST = select(func.coalesce(func.max(_P.position), 0))
-_WAITING = select(exists().where(_P.position <= bindparam("position")))
+_NEWEST = Statement(select(func.max(_P.position).label("newest")))
+_WAITING = Statement(select(exists().where(_P.position <= bindparam("position")).label("waits")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,22 @@ class Backlog:
     oldest_at: datetime | None
 
 
-class Projections:
+class Unprojected:
+    """The gateway to how far the projector is."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+
+    def newest(self) -> int:
+        """The highest waiting position, or 0: once nothing up to it waits, all that is committed now has been applied."""
+        return int(self._wire.rows(_NEWEST, {})[0][0] or 0)
+
+    def waiting(self, position: int) -> bool:
+        """Whether anything up to and including a position still waits."""
+        return bool(self._wire.rows(_WAITING, {"position": position})[0][0])
+
+
+class Projections(Unprojected):
     """
     The gateway to pending projections. Positions rise and are never used again.
 
@@ -30,20 +46,13 @@ class Projections:
     """
 
     def __init__(self, connection: Connection) -> None:
+        super().__init__(Wire.of(connection))
         self._connection = connection
 
     def pending(self, limit: int) -> list[tuple[int, str]]:
         """The first `limit` waiting positions with the identifiers of their resources, lowest first."""
         query = select(_P.position, _P.identifier).order_by(_P.position).limit(limit)
         return [(row.position, row.identifier) for row in self._connection.execute(query)]
-
-    def newest(self) -> int:
-        """The highest waiting position, or 0: once nothing up to it waits, all that is committed now has been applied."""
-        return int(self._connection.execute(_NEWEST).scalar_one())
-
-    def waiting(self, position: int) -> bool:
-        """Whether anything up to and including a position still waits."""
-        return bool(self._connection.execute(_WAITING, {"position": position}).scalar_one())
 
     def done(self, positions: Iterable[int]) -> None:
         """Take applied positions off the list."""

@@ -28,7 +28,7 @@ from relational.index import Index
 from relational.keys import Keys
 from relational.leases import Leases
 from relational.outbox import Outbox
-from relational.projections import Projections
+from relational.projections import Projections, Unprojected
 from relational.risks import Risks
 from relational.runs import Runs
 from relational.told import Told
@@ -39,20 +39,26 @@ from relational.wire import Wire
 
 
 class Reading:
-    """A transaction that reads, seen through the gateways to what most questions are about: resources, and what can be promised."""
+    """
+    A transaction that reads, seen through the gateways to what most questions are about: resources, what can be promised, and how far the
+    projector is.
+    """
 
     documents: Heads
     capacity: Capacities
+    projections: Unprojected
 
     def __init__(self, wire: Wire) -> None:
         self.documents = Heads(wire)
         self.capacity = Capacities(wire)
+        self.projections = Unprojected(wire)
 
 
 class UnitOfWork(Reading):
     """One transaction, seen through its gateways."""
 
     documents: Documents
+    projections: Projections
 
     def __init__(self, connection: Connection) -> None:
         super().__init__(Wire.of(connection))

@@ -115,8 +115,7 @@ class Asking:
 
     def _catch_up(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Waits until everything is projected that is committed now. Raises StoreUnavailable, unless the client is lenient."""
-        with self._parts.ledger.read() as uow:
-            newest = uow.projections.newest()
+        newest = self._parts.ledger.at_once(lambda reading: reading.projections.newest())
         if newest == 0 or self._projected(newest):
             return
         with self._parts.ledger.read() as uow:
@@ -137,8 +136,7 @@ class Asking:
         return True
 
     def _waits(self, newest: int) -> bool:
-        with self._parts.ledger.read() as uow:
-            return uow.projections.waiting(newest)
+        return self._parts.ledger.at_once(lambda reading: reading.projections.waiting(newest))
 
 
 def _accepted(req: falcon.Request) -> str:

@@ -22,6 +22,7 @@ from pyoxigraph import NamedNode, Triple
 from ld_server.domain.errors import QueryLimitExceeded, StoreUnavailable
 from ld_server.settings import Settings
 from ld_server.sparql import guard, results
+from ld_server.sparql.pace import Pace
 from ld_server.sparql.port import Answer, Dataset, Limits, limits_of
 from ld_server.sparql.updates import arrival, departure, replacement
 from ld_server.sparql.wire import CHANGE_SECONDS, CONNECT_SECONDS, UNLIMITED, Endpoints, Parameters, Wire, given_up
@@ -34,6 +35,13 @@ FORGOTTEN_SECONDS = 2 * CHANGE_SECONDS
 """A probe of this age has been killed: nobody looks at its graphs any more."""
 
 
+MOST_THREADS = 10_000
+"""
+For each query Oxigraph starts a thread that sleeps until the time of the query is over, however soon it is answered. It dies where memory
+may not be mapped in more places, which Linux stops at about 16,000 such threads.
+"""
+
+
 def open_remote_store(settings: Settings) -> "HttpStore":
     """The server whose query URL is LD_SPARQL_URL."""
     endpoints = Endpoints(settings.sparql_url, settings.sparql_update_url or settings.sparql_url, settings.sparql_graph_store_url)
@@ -42,7 +50,8 @@ def open_remote_store(settings: Settings) -> "HttpStore":
 
 def open_managed_store(settings: Settings) -> "HttpStore":
     """The Oxigraph server that `ld-server up` runs; the supervisor writes its address into the data directory."""
-    return HttpStore(lambda: _managed(settings.data_dir / "run" / "sparql-url"), limits_of(settings))
+    pace = Pace(MOST_THREADS // settings.web_workers, settings.sparql_timeout)
+    return HttpStore(lambda: _managed(settings.data_dir / "run" / "sparql-url"), limits_of(settings), pace)
 
 
 def _managed(address: Path) -> Endpoints:
@@ -54,11 +63,15 @@ def _managed(address: Path) -> Endpoints:
 
 
 class HttpStore:
-    """Keeps the promises of SparqlStore; threads may share it. `endpoints` is asked again after a connection failed."""
+    """
+    Keeps the promises of SparqlStore; threads may share it. `endpoints` is asked again after a connection failed. Queries keep to a `pace`
+    where there is one.
+    """
 
-    def __init__(self, endpoints: Callable[[], Endpoints], limits: Limits) -> None:
+    def __init__(self, endpoints: Callable[[], Endpoints], limits: Limits, pace: Pace | None = None) -> None:
         self._wire = Wire(endpoints)
         self._limits = limits
+        self._pace = pace
         self._mirrored: bool | None = None
         self._probing = threading.Lock()
 
@@ -75,6 +88,8 @@ class HttpStore:
     ) -> Answer:
         form = guard.check(query)
         dataset = form.dataset_given(default_graphs, named_graphs)
+        if self._pace is not None:
+            self._pace.step()
         return self._ask(query, accept, form.form.gives_graph, _parameters(dataset), timeout, self._limits)
 
     def graph_names(self) -> Iterator[str]:

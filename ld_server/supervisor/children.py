@@ -82,8 +82,9 @@ class Child:
         self.started_at, self.ready = now, False
 
     def signal(self, number: signal.Signals) -> None:
+        """One that has ended is left to `buried`; Popen's own way would wait for it here."""
         if self._process is not None:
-            self._process.send_signal(number)
+            os.kill(self._process.pid, number)
 
     def kill(self) -> None:
         """End the process and everything it started, at once."""

@@ -5,10 +5,11 @@ import signal
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 from processes import Running, alive, all_gone, eventually, kill
 
-from ld_server.supervisor.children import Patience, cause_of
+from ld_server.supervisor.children import Child, Patience, Role, cause_of
 from ld_server.supervisor.claims import Taken, check_port, claim_directory, free_port, private_directory
 from ld_server.supervisor.launcher import WATCH
 
@@ -144,6 +145,16 @@ def test_a_child_that_cannot_start_ends_the_start_with_one_line_and_no_orphan(ho
 
 
 # the pure parts
+
+
+def test_a_child_that_ended_by_itself_is_buried_also_when_it_is_told_to_stop():
+    child = Child(Role("one", command=lambda: (sys.executable, "-c", "raise SystemExit(3)"), is_ready=lambda: True))
+    child.start(0.0)
+    eventually(lambda: psutil.Process(child.pid).status() == psutil.STATUS_ZOMBIE, "the end of the child")
+
+    child.signal(signal.SIGTERM)
+
+    assert child.buried() == 3
 
 
 def test_the_pause_doubles_up_to_the_longest():

@@ -75,8 +75,10 @@ def _request(pairs: list[tuple[str, str]]) -> Request:
 
 def _refuse_parameter(name: str) -> None:
     """An update is refused, and a misspelled parameter: to pass it over would change what the query means."""
+    if name in PARAMETERS:
+        return
     if name == "update":
         raise QueryRefused("Updates are not allowed: this endpoint only reads.", parameter=name)
     meant = nearest(name, PARAMETERS)
-    if name not in PARAMETERS and meant:
+    if meant:
         raise InvalidParameter(f"There is no parameter {name!r} here. Did you mean {meant}?", parameter=name, suggestion=meant)
