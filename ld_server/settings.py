@@ -46,6 +46,16 @@ class Settings:
     sparql_timeout: float = setting("LD_SPARQL_TIMEOUT", 10.0, "Seconds after which a SPARQL query is given up.")
     sparql_max_rows: int = setting("LD_SPARQL_MAX_ROWS", 100_000, "Most rows or triples a SPARQL query may answer.")
     sparql_max_bytes: int = setting("LD_SPARQL_MAX_BYTES", 64 * 1024 * 1024, "Most bytes a SPARQL answer may have.")
+    sparql_queries: int = setting(
+        "LD_SPARQL_QUERIES",
+        3,
+        "Most SPARQL queries that a web server process asks at once; with event streams they leave a thread for others.",
+    )
+    sparql_memory: int = setting(
+        "LD_SPARQL_MEMORY",
+        2 * 1024**3,
+        "Bytes of memory that the managed SPARQL server may have before it is started again; 0 means any number.",
+    )
     sparql_wait: float = setting("LD_SPARQL_WAIT", 5.0, "Seconds a query waits for the projector to apply what was committed before it.")
     blob_url: str = setting("LD_BLOB_URL", "", "Where attachments are kept; empty means files in the data directory.", secret=True)
     blob_endpoint: str = setting("LD_BLOB_ENDPOINT", "", "URL of an S3 that is not Amazon's, such as a MinIO; empty means Amazon's.")
@@ -113,7 +123,7 @@ class Settings:
     max_triples: int = setting("LD_MAX_TRIPLES", 50_000, "Most statements one request may bring.")
     max_resources: int = setting("LD_MAX_RESOURCES", 1000, "Most resources one request may create.")
     shapes_dir: str = setting("LD_SHAPES_DIR", "", "Directory of your own SHACL shapes (*.ttl), asked besides ours; empty means none.")
-    streams: int = setting("LD_STREAMS", 2, "Most event streams that a web server process has open; one thread is always left for others.")
+    streams: int = setting("LD_STREAMS", 2, "Most event streams that a web server process has open; two threads are left for others.")
     stream_seconds: float = setting(
         "LD_STREAM_SECONDS", 300.0, "Seconds after which an event stream ends; its reader comes back by itself."
     )
@@ -198,9 +208,9 @@ _POSITIVE = (
     "request_seconds", "max_url_bytes", "max_headers", "max_header_bytes",
     "stream_seconds", "attachment_max_bytes", "attachment_link_seconds", "attachment_draft_hours",
     "webhook_timeout", "relay_interval", "relay_batch", "relay_lease", "delivery_interval", "deliveries_at_once", "delivery_lease",
-    "search_horizon_days", "run_lease",
+    "search_horizon_days", "run_lease", "sparql_queries",
 )  # fmt: skip
-_NOT_NEGATIVE = ("event_days", "run_days")
+_NOT_NEGATIVE = ("event_days", "run_days", "sparql_memory")
 _LINKER = {"LD_LIBRARY_PATH", "LD_PRELOAD", "LD_RUN_PATH", "LD_BIND_NOW", "LD_DEBUG", "LD_AUDIT"}
 """Variables of the dynamic linker, which share our prefix."""
 

@@ -7,12 +7,13 @@ long, the answer is 503 with Retry-After; a client that prefers an old answer to
 
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import falcon
 
-from ld_server.domain.errors import StoreUnavailable
+from ld_server.domain.errors import InvalidParameter, RateLimited, StoreUnavailable
 from ld_server.domain.scopes import Scope, allows
 from ld_server.http.negotiation import HTML, Wanted, choose, negotiate, not_acceptable
 from ld_server.http.pages.answers import Shown
@@ -22,6 +23,7 @@ from ld_server.rdf import codecs
 from ld_server.rdf.formats import BY_MEDIA_TYPE, FORMATS
 from ld_server.rdf.personal import with_persons
 from ld_server.services.parts import Parts
+from ld_server.services.seats import Sitting
 from ld_server.sparql import guard, results
 from ld_server.sparql.port import limits_of
 
@@ -64,6 +66,11 @@ class Request:
     default_graphs: Sequence[str] = ()
     named_graphs: Sequence[str] = ()
 
+    @property
+    def has_dataset(self) -> bool:
+        """Whether the request chooses the dataset, and not the query."""
+        return bool(self.default_graphs or self.named_graphs)
+
 
 class Asking:
     """Asks the SPARQL store of a deployment."""
@@ -75,15 +82,26 @@ class Asking:
         """
         The answer as the client likes it, or as `name`, the key of a syntax, says. `shown` is what a page says around a table.
 
-        Raises NotAcceptable, InvalidParameter, QueryRefused, QueryLimitExceeded and StoreUnavailable.
+        Raises NotAcceptable, InvalidParameter, QueryRefused, QueryLimitExceeded, RateLimited and StoreUnavailable.
         """
         form = guard.check(request.query).form
         resp.set_header("Vary", "Accept, Prefer")
         resp.set_header("Cache-Control", "private, no-cache")
-        if form.gives_graph:
-            self._graph(req, resp, request)
-        else:
-            self._table(req, resp, request, shown, choose(req.env.get("HTTP_ACCEPT"), TABLE_OFFERS, name))
+        with self._seat():
+            if form.gives_graph:
+                self._graph(req, resp, request)
+            else:
+                self._table(req, resp, request, shown, choose(req.env.get("HTTP_ACCEPT"), TABLE_OFFERS, name))
+
+    @contextmanager
+    def _seat(self) -> Iterator[None]:
+        """Holds one of the few threads that may be held for long. Raises RateLimited where none is left."""
+        if not self._parts.seats.take(Sitting.QUERY, self._parts.settings):
+            raise RateLimited("Too many queries are being answered here; ask again in a moment.")
+        try:
+            yield
+        finally:
+            self._parts.seats.give_back(Sitting.QUERY)
 
     def _table(self, req: falcon.Request, resp: falcon.Response, request: Request, shown: Shown, chosen: Syntax) -> None:
         limits = limits_of(self._parts.settings)
@@ -102,6 +120,7 @@ class Asking:
 
     def _ask(self, req: falcon.Request, resp: falcon.Response, request: Request, syntax: str) -> bytes:
         """The answer of the store, with people's names and addresses for whoever may see them."""
+        self._refuse_unknown_graphs(request)
         self._catch_up(req, resp)
         parts = self._parts
         answer = parts.sparql.query(
@@ -112,6 +131,25 @@ class Asking:
             timeout=parts.settings.sparql_timeout,
         )
         return with_persons(answer.body, parts.sealing.person) if allows(req.context.principal.scopes, Scope.PERSONAL) else answer.body
+
+    def _refuse_unknown_graphs(self, request: Request) -> None:
+        """A dataset is made of graphs that there are. Raises InvalidParameter for a name that no resource has."""
+        dataset = guard.check(request.query).dataset_given(request.default_graphs, request.named_graphs)
+        if dataset is None:
+            return
+        known = self._known((*dataset.default, *dataset.named))
+        for names, parameter in ((dataset.default, "default-graph-uri"), (dataset.named, "named-graph-uri")):
+            for name in names:
+                if name not in known:
+                    said = f"There is no graph <{name[:200]}>: every resource has one, under its own IRI, and there are no others."
+                    raise InvalidParameter(said, parameter=parameter if request.has_dataset else "query")
+
+    def _known(self, names: Sequence[str]) -> set[str]:
+        """Those of the names that resources have."""
+        naming = self._parts.naming
+        identifiers = [identifier for name in names if (identifier := naming.identifier(name)) and naming.iri(identifier) == name]
+        with self._parts.ledger.read() as uow:
+            return {naming.iri(identifier) for identifier in uow.documents.heads(identifiers)}
 
     def _catch_up(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Waits until everything is projected that is committed now. Raises StoreUnavailable, unless the client is lenient."""

@@ -11,6 +11,7 @@ from ld_server.rdf.naming import Naming
 from ld_server.rdf.validation import Validator
 from ld_server.services.meters import Meters
 from ld_server.services.sealing import Sealing
+from ld_server.services.seats import Seats
 from ld_server.settings import Settings
 from ld_server.sparql.store import SparqlStore
 from relational.unit_of_work import Ledger
@@ -32,6 +33,7 @@ class Parts:
     now: Callable[[], datetime]
     ending: Event = field(default_factory=Event)
     """Set when the process is about to end: what would go on by itself ends, too."""
+    seats: Seats = field(default_factory=Seats)
 
     def close(self) -> None:
         self.ending.set()

@@ -12,10 +12,9 @@ from falcon.testing import create_environ
 from jsonschema import Draft202012Validator
 
 from ld_server.domain.events import EVENTS
-from ld_server.http.endpoints.events import Stream, most_streams
+from ld_server.http.endpoints.events import Stream
 from ld_server.services.dispatch import RELAYED
 from ld_server.services.feed import number
-from ld_server.settings import Settings
 from tests.http.conftest import Site, problem
 from workers.app import TASKS
 
@@ -334,8 +333,3 @@ def open_stream(site: Site) -> Stream:
     result: Any = site.client.app(environ, lambda *_: None)
     assert isinstance(result, Stream | Iterator)
     return result
-
-
-@pytest.mark.parametrize(("streams", "threads", "most"), [(2, 4, 2), (8, 4, 3), (2, 1, 0), (0, 4, 0)])
-def test_one_thread_is_left(streams: int, threads: int, most: int) -> None:
-    assert most_streams(Settings(streams=streams, web_threads=threads)) == most

@@ -16,6 +16,7 @@ from ld_server.bootstrap import build
 from ld_server.http.asking import GRAPH_OFFERS, TABLE_OFFERS
 from ld_server.http.endpoints.sparql import FORM, QUERY, UPDATE
 from ld_server.rdf.formats import BY_MEDIA_TYPE, FORMATS, Format
+from ld_server.services.seats import Sitting
 from ld_server.settings import Settings
 from tests.html import Page
 from tests.http.conftest import BASE, Site, open_site, problem
@@ -89,6 +90,31 @@ def test_the_request_may_choose_the_dataset(fleet: Site, dataset: list[tuple[str
 def test_the_query_may_choose_the_dataset(fleet: Site) -> None:
     graph = fleet.parts.naming.iri("itemType_2")
     assert names(asked(fleet, NAMES.replace("WHERE", f"FROM <{graph}> WHERE"))) == ["Timer"]
+
+
+UNKNOWN = ["http://localhost:8000/v1/catalog/item-types/itemType_99", "http://localhost:8000/itemType_1", "urn:x:g", "http://127.0.0.1:1/"]
+
+
+@pytest.mark.parametrize("name", UNKNOWN)
+@pytest.mark.parametrize("parameter", ["default-graph-uri", "named-graph-uri"])
+def test_the_request_can_choose_only_graphs_that_there_are(fleet: Site, parameter: str, name: str) -> None:
+    known = (parameter, fleet.parts.naming.iri("itemType_1"))
+    told = problem(fleet.get(SPARQL, query=urlencode([("query", NAMES), known, (parameter, name)])), "invalid-parameter", 400)
+    assert told["parameter"] == parameter
+    assert f"<{name}>" in told["detail"]
+
+
+@pytest.mark.parametrize("name", UNKNOWN)
+@pytest.mark.parametrize("clause", ["FROM", "FROM NAMED"])
+def test_the_query_can_choose_only_graphs_that_there_are(fleet: Site, clause: str, name: str) -> None:
+    told = problem(asked(fleet, NAMES.replace("WHERE", f"{clause} <{name}> WHERE")), "invalid-parameter", 400)
+    assert told["parameter"] == "query"
+    assert f"<{name}>" in told["detail"]
+
+
+def test_what_the_query_chooses_does_not_matter_where_the_request_chooses(fleet: Site) -> None:
+    chosen = urlencode({"query": NAMES.replace("WHERE", "FROM <urn:x:g> WHERE"), "default-graph-uri": fleet.parts.naming.iri("itemType_1")})
+    assert names(fleet.get(SPARQL, query=chosen)) == ["Finish camera"]
 
 
 def test_every_resource_has_its_own_graph(fleet: Site) -> None:
@@ -317,6 +343,22 @@ def test_a_query_that_takes_too_long_is_given_up(limited: Site) -> None:
     begin = time.monotonic()
     problem(asked(limited, endless), "query-limit-exceeded", 400)
     assert time.monotonic() - begin < 60
+
+
+def test_queries_beyond_those_that_may_be_asked_at_once_are_told_to_come_back(fleet: Site) -> None:
+    narrow = with_settings(fleet, sparql_queries=1)
+    seats, settings = narrow.parts.seats, narrow.parts.settings
+    assert seats.take(Sitting.QUERY, settings)
+    refused = [asked(narrow, NAMES), asked(narrow, EVERYTHING), narrow.get("/v1/queries/no-shows")]
+    for answer in refused:
+        problem(answer, "rate-limited", 429)
+        assert int(answer.headers["retry-after"]) > 0
+    assert narrow.get("/v1/catalog/item-types").status_code == 200
+    seats.give_back(Sitting.QUERY)
+    for query in (NAMES, "SELECT", f"{NAMES} LIMIT x", EVERYTHING, NAMES):
+        assert asked(narrow, query).status_code in (200, 400)
+    assert seats.take(Sitting.QUERY, settings), "a query gives its seat back, also one that is refused"
+    seats.give_back(Sitting.QUERY)
 
 
 # --- reading its own writes -------------------------------------------------------------------------------------------

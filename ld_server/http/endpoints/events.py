@@ -8,7 +8,6 @@ and the next one begins behind its last event, whenever that is asked for.
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from threading import BoundedSemaphore
 from typing import Any
 from urllib.parse import urlencode
 
@@ -29,7 +28,7 @@ from ld_server.http.showing import say_how_to_keep
 from ld_server.rdf.formats import JSON, JSON_LD
 from ld_server.services.feed import NOWHERE, Place, number, place_of, read, told
 from ld_server.services.parts import Parts
-from ld_server.settings import Settings
+from ld_server.services.seats import Sitting
 from relational.outbox import Numbered, Selection
 
 EVENT_STREAM = Medium("stream", "text/event-stream")
@@ -58,7 +57,6 @@ class Events:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._iri = parts.settings.base_iri + PATH
-        self._streams = BoundedSemaphore(most_streams(parts.settings)) if most_streams(parts.settings) else None
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """A page of events, or a stream of them for who accepts `text/event-stream`."""
@@ -105,9 +103,9 @@ class Events:
         resp.content_type = EVENT_STREAM.content_type
         if req.method == "HEAD":
             return
-        if self._streams is None or not self._streams.acquire(blocking=False):
+        if not self._parts.seats.take(Sitting.STREAM, self._parts.settings):
             raise RateLimited("Too many event streams are open here. Read the pages of the feed, or come back later.")
-        resp.stream = Stream(self._parts, start, wanted, limit, self._streams)
+        resp.stream = Stream(self._parts, start, wanted, limit)
 
     def _start(self, req: falcon.Request, parameters: Mapping[str, str]) -> Place:
         """Behind the last event that the client has; else where `since` says; else now."""
@@ -218,23 +216,18 @@ RETRY = b"retry: 1000\n\n"
 """Milliseconds after which a reader whose stream has ended comes back."""
 
 
-def most_streams(settings: Settings) -> int:
-    """How many streams one process has open: each of them has a thread, and one thread is left for everything else."""
-    return max(0, min(settings.streams, settings.web_threads - 1))
-
-
 class Stream:
     """
     Server-sent events, until time is up, the reader is gone or has what it asked for, or the server ends.
 
-    The slot is given back when the stream is closed.
+    Its seat is given back when the stream is closed.
     """
 
-    def __init__(self, parts: Parts, start: Place, wanted: Selection, limit: int | None, slots: BoundedSemaphore) -> None:
+    def __init__(self, parts: Parts, start: Place, wanted: Selection, limit: int | None) -> None:
         self._parts = parts
         self._wanted = wanted
         self._left = limit
-        self._slots: BoundedSemaphore | None = slots
+        self._has_seat = True
         self._chunks = self._run(start)
 
     def __iter__(self) -> Iterator[bytes]:
@@ -245,9 +238,9 @@ class Stream:
 
     def close(self) -> None:
         """Called by the web server, whether the stream has ended or has never begun."""
-        slots, self._slots = self._slots, None
-        if slots is not None:
-            slots.release()
+        had_seat, self._has_seat = self._has_seat, False
+        if had_seat:
+            self._parts.seats.give_back(Sitting.STREAM)
 
     def _run(self, place: Place) -> Iterator[bytes]:
         end = time.monotonic() + self._parts.settings.stream_seconds
