@@ -6,8 +6,12 @@ enough: two parsers may read one text differently, and then the store calls what
 0.5.13 calls `FILTER(?a<?b)#> '''` followed by a SERVICE clause on the next line, and `service:x {…}`; rdflib 7.6 sees neither,
 and refuses valid SPARQL 1.2.) So this module reads tokens only, and follows every way in which a text can be cut into tokens:
 a query passes when none of them shows a SERVICE clause. The grammar is judged by the store, which answers anyway.
+
+A parser that calls itself for what stands inside may run out of stack, and its process ends: Oxigraph 0.5.13 does at a thousand braces,
+which are two kilobytes. So nesting is bounded, and so is what is joined, again in every reading.
 """
 
+import heapq
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,7 +19,7 @@ from enum import Enum
 from functools import lru_cache
 from urllib.parse import urljoin
 
-from ld_server.domain.errors import InvalidParameter, QueryRefused
+from ld_server.domain.errors import InvalidParameter, QueryLimitExceeded, QueryRefused
 from ld_server.sparql.port import Dataset
 
 
@@ -57,13 +61,17 @@ def check(query: str) -> QueryForm:
     """
     The form of a query that may be asked.
 
-    Raises QueryRefused for SERVICE anywhere and for updates, InvalidParameter for what is not a query at all.
+    Raises QueryRefused for SERVICE anywhere and for updates, QueryLimitExceeded for what is nested too deep or joins too much,
+    InvalidParameter for what is not a query at all.
     """
     return _remembered(query) if len(query) <= _WORTH_REMEMBERING else _check(query)
 
 
 _WORTH_REMEMBERING = 16_384
 """Characters; longer texts are rarely asked twice."""
+
+LONGEST = 1 << 18
+"""Characters, four thousand IRIs; reading as many takes a second of processor time at worst."""
 
 # --- tokens: SPARQL 1.1, section 19.8; names are taken generously, what is no name there cannot stand there either ----------
 
@@ -110,10 +118,13 @@ def _remembered(query: str) -> QueryForm:
 
 
 def _check(query: str) -> QueryForm:
+    if len(query) > LONGEST:
+        raise QueryLimitExceeded(f"The query is longer than {LONGEST} characters; ask for less at once.", limit=LONGEST)
     text = _ESCAPE.sub(_code_point, query)
     for reading in {query, text}:
         if _WORD_SERVICE.search(reading) and _calls_service(reading):
             raise QueryRefused("SERVICE is not allowed: this endpoint asks no other server.", keyword="SERVICE")
+    _refuse_towers(text)
     return _Header(text).read()
 
 
@@ -139,12 +150,17 @@ def _calls_service(text: str) -> bool:
         token = _token(text, position)
         if token.lastgroup in ("prefixed", "word") and _opens_service(text, token):
             return True
-        ahead += [token.end(), *(position + length for opening, length in _OPENINGS.items() if token[0].startswith(opening))]
+        ahead += _ends(token)
     return False
 
 
 _OPENINGS = {"<": len("<"), '"""': len('""'), "'''": len("''")}
 """What can be read in two ways, and how much of it the shorter reading takes."""
+
+
+def _ends(token: re.Match[str]) -> list[int]:
+    """Where the next token may begin."""
+    return [token.end(), *(token.start() + length for opening, length in _OPENINGS.items() if token[0].startswith(opening))]
 
 
 def _opens_service(text: str, token: re.Match[str]) -> bool:
@@ -163,6 +179,65 @@ def _token(text: str, position: int) -> re.Match[str]:
     if token is None:  # every character is a mark if it is nothing else
         raise InvalidParameter(f"The query cannot be read at character {position}.", parameter="query")
     return token
+
+
+# --- how high a query is piled up ---------------------------------------------------------------------------------------------
+
+DEEPEST = 64
+"""Brackets, braces and parentheses inside one another."""
+
+MOST_JOINED = 500
+"""Clauses and operators of one query: each may stand upon all before it."""
+
+_OPENS, _CLOSES = frozenset("{(["), frozenset("})]")
+_JOINS = ("!", "|", "&&", "+", "*", "^", "-")
+"""Without what stands in many IRIs: those are also read as if they were none."""
+_JOINING_WORDS = frozenset(["UNION", "OPTIONAL", "MINUS", "FILTER", "BIND", "EXISTS", "LATERAL", "GRAPH", "SELECT"])
+_OPENING = re.compile(r"[{(\[]")
+_JOINING = re.compile(rf"[!|+*^-]|&&|{'|'.join(_JOINING_WORDS)}", re.IGNORECASE)
+
+
+def _refuse_towers(text: str) -> None:
+    """Raises QueryLimitExceeded for what is nested too deep or joins too much. Most texts have too little for it, however they are read."""
+    if len(_OPENING.findall(text)) <= DEEPEST and len(_JOINING.findall(text)) <= MOST_JOINED:
+        return
+    deepest, joined = _height(text)
+    if deepest > DEEPEST:
+        raise QueryLimitExceeded(f"The query is nested deeper than {DEEPEST} brackets; write it flatter.", limit=DEEPEST)
+    if joined > MOST_JOINED:
+        raise QueryLimitExceeded(
+            f"The query has more than {MOST_JOINED} clauses and operators; VALUES says many values at once.", limit=MOST_JOINED
+        )
+
+
+def _height(text: str) -> tuple[int, int]:
+    """
+    How deep a text is nested and how much it joins, in the reading that has most of it.
+
+    Readings part at a token and meet again further on, so that positions are gone through from left to right, each once, with the most that
+    any way to it has seen.
+    """
+    depths, joins, ahead, deepest, joined = {0: 0}, {0: 0}, [0], 0, 0
+    while ahead:
+        position = heapq.heappop(ahead)
+        depth, joint = depths.pop(position), joins.pop(position)
+        if position >= len(text) or max(deepest, depth) > DEEPEST or joint > MOST_JOINED:
+            deepest, joined = max(deepest, depth), max(joined, joint)
+            continue
+        token = _token(text, position)
+        depth, joint = max(0, depth + (token[0] in _OPENS) - (token[0] in _CLOSES)), joint + _joins(token)
+        deepest = max(deepest, depth)
+        for end in _ends(token):
+            if end not in depths:
+                heapq.heappush(ahead, end)
+            depths[end], joins[end] = max(depth, depths.get(end, 0)), max(joint, joins.get(end, 0))
+    return deepest, joined
+
+
+def _joins(token: re.Match[str]) -> bool:
+    if token.lastgroup == "mark":
+        return token.string.startswith(_JOINS, token.start())
+    return token.lastgroup == "word" and token[0].upper() in _JOINING_WORDS
 
 
 _ABSOLUTE_IRI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\x00-\x20<>\"{}|^`\\]+")

@@ -27,6 +27,8 @@ CHANGE_SECONDS = 60.0
 """How long one update may take: a batch of the projector is some hundred graphs."""
 GRACE_SECONDS = 0.5
 """How much longer than the query's own timeout we listen, so that a server can say itself that it gave up."""
+STALE_SECONDS = 1.0
+"""A connection that was closed while nobody used it is lost within them."""
 CHUNK = 64 * 1024
 UNLIMITED = Limits(rows=1 << 62, octets=1 << 62)
 
@@ -125,16 +127,20 @@ class Wire:
 
     def _send(self, method: str, url: Callable[[], str], body: bytes, headers: Mapping[str, str], timeout: float, limits: Limits) -> Reply:
         """
-        The answer to a request. Once more when the connection was lost: all that we send may be sent twice.
+        The answer to a request. Once more when the connection was lost at once: all that we send may be sent twice, but what the server
+        has ended at is not asked of it again.
 
         Raises ReadTimeoutError, QueryLimitExceeded or StoreUnavailable.
         """
+        begin = time.monotonic()
         try:
             return self._exchange(method, url(), body, headers, timeout, limits)
         except ReadTimeoutError:
             raise
-        except HTTPError:
+        except HTTPError as error:
             self._found = None
+            if time.monotonic() - begin > STALE_SECONDS:
+                raise StoreUnavailable("The SPARQL store broke off.") from error
         return self._again(method, url(), body, headers, timeout, limits)
 
     def _again(self, method: str, url: str, body: bytes, headers: Mapping[str, str], timeout: float, limits: Limits) -> Reply:

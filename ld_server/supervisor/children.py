@@ -9,6 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ld_server.supervisor import kernel
+
 LAUNCHER = Path(__file__).with_name("launcher.py")
 
 
@@ -20,6 +22,7 @@ class Role:
     `command()` gives the program and its arguments; it is asked before every start, and does what must be done before.
     `is_ready()` tells whether it serves now and may block for a second or two.
     When the service stops, roles with a smaller `leaves` go first: what others call goes last.
+    `is_watched` roles are ended when they work on what nobody waits for, and when they have more than `memory` bytes (0 means any).
     """
 
     name: str
@@ -27,6 +30,8 @@ class Role:
     is_ready: Callable[[], bool]
     environment: Mapping[str, str] = field(default_factory=dict)
     leaves: int = 1
+    is_watched: bool = False
+    memory: int = 0
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,8 @@ class Child:
         self.ready = False
         self.started_at = 0.0
         self.due_at = 0.0
+        self.abandoned_since: dict[str, float] = {}
+        self.was_cut_short = False
         self._process: subprocess.Popen[bytes] | None = None
         self._lifeline: int | None = None
 
@@ -79,7 +86,19 @@ class Child:
             )
         finally:
             os.close(read_end)
-        self.started_at, self.ready = now, False
+        if self.role.is_watched:
+            kernel.give_away_first(self._process.pid)
+        self.started_at, self.ready, self.abandoned_since, self.was_cut_short = now, False, {}, False
+
+    def excess(self, now: float, longest: float) -> str:
+        """What is too much, in words; nothing where it is not watched. `longest` are the seconds for which it may work in vain."""
+        if not self.role.is_watched or self.pid is None:
+            return ""
+        if 0 < self.role.memory < kernel.memory(self.pid):
+            return f"has more than {self.role.memory} bytes of memory"
+        self.abandoned_since = {one: self.abandoned_since.get(one, now) for one in kernel.abandoned(self.pid)}
+        is_in_vain = any(now - since >= longest for since in self.abandoned_since.values())
+        return "works on and on for somebody who has hung up" if is_in_vain else ""
 
     def signal(self, number: signal.Signals) -> None:
         """One that has ended is left to `buried`; Popen's own way would wait for it here."""

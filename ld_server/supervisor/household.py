@@ -18,6 +18,9 @@ from ld_server.supervisor.claims import Taken, free_port, private_directory
 MANAGED = "managed:"
 """The SPARQL URL that asks for a store run by the supervisor."""
 
+STACK = 8 * 1024 * 1024
+"""Bytes of the stack of each thread of the SPARQL server: enough for what `ld_server.sparql.guard` lets through."""
+
 LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 (names to translate, nothing listens here)
 """Where a server that listens on every address can be reached from this machine."""
 
@@ -69,7 +72,15 @@ def _sparql(settings: Settings) -> Role:
     def is_ready() -> bool:
         return answers("127.0.0.1", int(address.read_text(encoding="ascii").rpartition(":")[2]), "/query?query=ASK%7B%7D")
 
-    return Role(name="sparql", command=command, is_ready=is_ready, leaves=2)
+    return Role(
+        name="sparql",
+        command=command,
+        is_ready=is_ready,
+        environment={"RUST_MIN_STACK": str(STACK)},
+        leaves=2,
+        is_watched=True,
+        memory=settings.sparql_memory,
+    )
 
 
 def _web(settings: Settings) -> Role:

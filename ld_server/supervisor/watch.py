@@ -14,6 +14,9 @@ from types import FrameType
 
 from ld_server.supervisor.children import Child, Patience, Role, cause_of
 
+LOOKS = 0.5
+"""Seconds between two looks at what is watched: a query can take a gigabyte of memory in a second."""
+
 STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -32,7 +35,8 @@ class Watch:
     Watches over one child per role.
 
     A child that dies `attempts` times in a row before everything was ready once ends the start: something is wrong that
-    another try will not mend. Later it is started again for as long as it takes.
+    another try will not mend. Later it is started again for as long as it takes. One that works for `vain` seconds on what nobody waits for
+    is ended, and started again at once.
     """
 
     def __init__(
@@ -43,10 +47,11 @@ class Watch:
         say: Callable[[str], None] = notice,
         attempts: int = 4,
         grace: float = 15.0,
+        vain: float = 4.0,
     ) -> None:
         self.children = [Child(role) for role in roles]
         self._patience, self._clock, self._say = patience, clock, say
-        self._attempts, self._grace = attempts, grace
+        self._attempts, self._grace, self._vain = attempts, grace, vain
         self._signals: queue.SimpleQueue[int] = queue.SimpleQueue()
         self._was_ready = False
 
@@ -67,8 +72,9 @@ class Watch:
             self.stop()
 
     def round(self) -> None:
-        """Bury who died, start who is due, ask who is not ready yet."""
+        """Bury who died, start who is due, ask who is not ready yet, end who takes too much."""
         for child in self.children:
+            self._cut_short(child)
             self._bury(child)
             self._start_if_due(child)
             self._ask(child)
@@ -78,12 +84,19 @@ class Watch:
         for wave in sorted({child.role.leaves for child in self.children}):
             self._end([child for child in self.children if child.role.leaves == wave])
 
+    def _cut_short(self, child: Child) -> None:
+        excess = child.excess(self._clock(), self._vain) if child.ready and not child.was_cut_short else ""
+        if excess:
+            self._say(f"{child.role.name} {excess}; it is ended")
+            child.was_cut_short = True
+            child.kill()
+
     def _bury(self, child: Child) -> None:
         status = child.buried()
         if status is None:
             return
         now = self._clock()
-        child.deaths = self._patience.deaths_in_a_row(child.deaths, now - child.started_at)
+        child.deaths = 1 if child.was_cut_short else self._patience.deaths_in_a_row(child.deaths, now - child.started_at)
         if child.deaths >= self._attempts and not self._was_ready:
             raise StartFailed(f"{child.role.name} does not start ({cause_of(status)})")
         child.due_at = now + self._patience.pause(child.deaths)
@@ -107,7 +120,7 @@ class Watch:
         """Seconds until something may have to be done; the death of a child wakes us earlier."""
         if all(child.ready for child in self.children if child.pid is not None):
             due = [child.due_at - self._clock() for child in self.children if child.pid is None]
-            return max(0.0, min([5.0, *due]))
+            return max(0.0, min([LOOKS, *due]))
         return 0.05
 
     def _end(self, children: Sequence[Child]) -> None:

@@ -194,15 +194,15 @@ def test_a_dataset_clause_needs_an_absolute_name(clause: str) -> None:
 
 
 LONG = {
-    "IRIs": "<http://example.org/service/1> " * 20_000,
-    "words": "service " * 60_000,
-    "openings": "<" * 200_000,
-    "quotation marks": "'" * 200_001,
-    "names": "service.a:b " * 20_000,
-    "comments": "service #\n" * 40_000,
-    "one comment": "service #" + "a" * 300_000,
+    "IRIs": "<http://example.org/service/1> " * 8_000,
+    "words": "service " * 30_000,
+    "openings": "<" * 250_000,
+    "quotation marks": "'" * 250_001,
+    "names": "service.a:b " * 8_000,
+    "comments": "service #\n" * 25_000,
+    "one comment": "service #" + "a" * 250_000,
     "dots": "a." * 100_000,
-    "half calls": "service <a" * 30_000,
+    "half calls": "service <a" * 25_000,
 }
 
 
