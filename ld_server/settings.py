@@ -11,6 +11,10 @@ LONGEST_URL = 8190
 """Bytes of a request line that the web server reads."""
 
 
+LONGEST_LIST = 500
+"""Lines of a reservation that its shape allows."""
+
+
 class InvalidSetting(ValueError):
     """A setting has a value that cannot be used; the message names the variable."""
 
@@ -122,6 +126,7 @@ class Settings:
     max_json_depth: int = setting("LD_MAX_JSON_DEPTH", 64, "Deepest nesting of a JSON or XML body.")
     max_triples: int = setting("LD_MAX_TRIPLES", 50_000, "Most statements one request may bring.")
     max_resources: int = setting("LD_MAX_RESOURCES", 1000, "Most resources one request may create.")
+    max_lines: int = setting("LD_MAX_LINES", LONGEST_LIST, f"Most lines of a reservation; {LONGEST_LIST} at most.")
     shapes_dir: str = setting("LD_SHAPES_DIR", "", "Directory of your own SHACL shapes (*.ttl), asked besides ours; empty means none.")
     streams: int = setting("LD_STREAMS", 2, "Most event streams that a web server process has open; two threads are left for others.")
     stream_seconds: float = setting(
@@ -170,6 +175,8 @@ class Settings:
             raise InvalidSetting("LD_RATE_LIMIT, LD_RATE_LIMIT_ADDRESS and LD_FAILED_KEYS must not be negative")
         if self.max_url_bytes > LONGEST_URL:
             raise InvalidSetting(f"LD_MAX_URL_BYTES must be at most {LONGEST_URL}")
+        if self.max_lines > LONGEST_LIST:
+            raise InvalidSetting(f"LD_MAX_LINES must be at most {LONGEST_LIST}")
         for name in _POSITIVE:
             if getattr(self, name) <= 0:
                 raise InvalidSetting(f"{variable_of(name)} must be greater than zero")
@@ -208,7 +215,7 @@ _POSITIVE = (
     "request_seconds", "max_url_bytes", "max_headers", "max_header_bytes",
     "stream_seconds", "attachment_max_bytes", "attachment_link_seconds", "attachment_draft_hours",
     "webhook_timeout", "relay_interval", "relay_batch", "relay_lease", "delivery_interval", "deliveries_at_once", "delivery_lease",
-    "search_horizon_days", "run_lease", "sparql_queries",
+    "search_horizon_days", "run_lease", "sparql_queries", "max_lines",
 )  # fmt: skip
 _NOT_NEGATIVE = ("event_days", "run_days", "sparql_memory")
 _LINKER = {"LD_LIBRARY_PATH", "LD_PRELOAD", "LD_RUN_PATH", "LD_BIND_NOW", "LD_DEBUG", "LD_AUDIT"}

@@ -38,7 +38,8 @@ def create(req: falcon.Request, resp: falcon.Response, parts: Parts, kind: Kind)
 
 def limits_of(parts: Parts) -> Limits:
     """How much a body may bring."""
-    return Limits(parts.settings.max_json_depth, parts.settings.max_triples, parts.settings.max_resources)
+    settings = parts.settings
+    return Limits(settings.max_json_depth, settings.max_triples, settings.max_resources, lines=settings.max_lines)
 
 
 def creations_of(arrivals: Arrivals, kind: Kind) -> CreateMany:

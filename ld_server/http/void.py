@@ -1,7 +1,5 @@
 """What data there is, in VoID's terms: for crawlers, and for whoever finds a dataset before a document."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from ld_server.http.hydra import class_of
@@ -15,9 +13,7 @@ PATH = "/.well-known/void"
 FEATURES = ("JSON-LD", "Turtle", "N-Triples", "N-Quads", "TriG", "RDF_XML")
 """The syntaxes, by the names that W3C gives them under http://www.w3.org/ns/formats/."""
 
-_IRIS = (
-    "sparqlEndpoint", "dataDump", "vocabulary", "feature", "exampleResource", "rootResource", "class", "uriLookupEndpoint",
-)  # fmt: skip
+_IRIS = ("sparqlEndpoint", "dataDump", "vocabulary", "feature", "rootResource", "class")
 
 CONTEXT: Json = {
     "void": vocab.VOID,
@@ -29,24 +25,14 @@ CONTEXT: Json = {
     "description": "dcterms:description",
     "topic": {"@id": "foaf:primaryTopic", "@type": "@id"},
     "uriSpace": "void:uriSpace",
-    "entities": "void:entities",
     "classPartition": {"@id": "void:classPartition", "@container": "@set"},
     **{word: {"@id": f"void:{word}", "@type": "@id"} for word in _IRIS},
 }
 
 
-@dataclass(frozen=True)
-class Count:
-    """How many resources of a kind there are, and the IRI of one of them, if there is one."""
-
-    entities: int
-    example: str | None
-
-
-def description(base_iri: str, counts: Mapping[str, Count]) -> Json:
-    """The description of a deployment's data. `counts` by the name of the kind."""
+def description(base_iri: str) -> Json:
+    """The description of a deployment's data: of what kinds it is. How much there is of each is for those who may read it."""
     here = base_iri + PATH
-    examples: Sequence[str] = [count.example for count in counts.values() if count.example]
     return {
         "@context": CONTEXT,
         "@id": here,
@@ -63,8 +49,6 @@ def description(base_iri: str, counts: Mapping[str, Count]) -> Json:
             "dataDump": f"{base_iri}/v1/export",
             "vocabulary": [vocab.SCHEMA, vocab.RSV],
             "feature": [vocab.FORMATS + name for name in FEATURES],
-            "exampleResource": examples,
-            "entities": sum(count.entities for count in counts.values()),
-            "classPartition": [{"class": class_of(KINDS[name]), "entities": count.entities} for name, count in counts.items()],
+            "classPartition": [{"class": class_of(kind)} for kind in KINDS.values()],
         },
     }

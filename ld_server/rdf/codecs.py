@@ -23,13 +23,15 @@ from ld_server.rdf.formats import Format
 class Limits:
     """
     `depth`: deepest nesting of JSON and XML; `triples`: most statements in one body; `resources`: most resources in one body;
-    `characters`: most characters of the statements, written out: what is short under a prefix can be long without it.
+    `characters`: most characters of the statements, written out: what is short under a prefix can be long without it; `lines`: most
+    lines of one reservation.
     """
 
     depth: int = 64
     triples: int = 50_000
     resources: int = 1000
     characters: int = 32 * 1024 * 1024
+    lines: int = 500
 
 
 def read(body: bytes, form: Format, base_iri: str, contexts: Contexts, limits: Limits) -> list[Triple]:

@@ -9,7 +9,7 @@ from typing import Any
 from pyoxigraph import BlankNode, NamedNode, Triple
 
 from ld_server.domain.errors import MalformedBody, Refusal, Report, ResourcesRefused, ShapeViolation, TooLarge, Violation
-from ld_server.rdf import adoption, codecs, representation
+from ld_server.rdf import adoption, codecs, representation, vocab
 from ld_server.rdf.adoption import Adopted, Portion
 from ld_server.rdf.codecs import Limits
 from ld_server.rdf.contexts import Contexts
@@ -66,7 +66,7 @@ def take_in_all(
         detail = f"The body describes {len(portions)} resources; at most {limits.resources} are taken at once."
         raise TooLarge(detail, limit=limits.resources, found=len(portions))
     place = _Place(body, form, base, kind, contexts, limits)
-    return Arrivals(place, tuple(_arrived(portion, kind, naming, contexts, validator) for portion in portions))
+    return Arrivals(place, tuple(_arrived(portion, kind, naming, contexts, validator, limits.lines) for portion in portions))
 
 
 @dataclass(frozen=True)
@@ -96,14 +96,23 @@ class Arrived:
         return NamedNode(root.value + rest) if isinstance(root, NamedNode) else BlankNode(f"part{rest.encode().hex()}")
 
 
-def _arrived(portion: Portion, kind: Kind, naming: Naming, contexts: Contexts, validator: Validator) -> Arrived:
+def _arrived(portion: Portion, kind: Kind, naming: Naming, contexts: Contexts, validator: Validator, most_lines: int) -> Arrived:
     adopted = None
     try:
         adopted = adoption.adopt_portion(portion, kind.frame, naming, contexts)
+        _refuse_lines(adopted, most_lines)
         remarks = _check(adopted, kind, contexts, validator)
         return Arrived(portion, adopted, representation.document_of(adopted, kind.keys, contexts), tuple(remarks))
     except Refusal as refusal:
         return Arrived(portion, adopted, refusal)
+
+
+def _refuse_lines(adopted: Adopted, most: int) -> None:
+    """What a deployment takes may be less than what the shape does. Raises ShapeViolation, before any shape has been asked."""
+    found = sum(one.predicate.value == vocab.LINE_ITEMS for one in adopted.triples)
+    if found > most:
+        said = f"a reservation has at most {most} lineItems here, not {found}"
+        raise ShapeViolation(f"{said}.", [Violation("/lineItems", vocab.LINE_ITEMS, None, said)])
 
 
 def _check(adopted: Adopted, kind: Kind, contexts: Contexts, validator: Validator) -> list[Violation]:

@@ -13,7 +13,8 @@ SECONDS = 4.0
 
 @pytest.fixture(scope="module")
 def deployment(tmp_path_factory):
-    limits = {"LD_REQUEST_SECONDS": str(SECONDS), "LD_WEB_WORKERS": "1", "LD_WEB_THREADS": "2", "LD_MAX_HEADERS": "20"}
+    sizes = {"LD_MAX_HEADERS": "20", "LD_MAX_URL_BYTES": "500", "LD_MAX_HEADER_BYTES": "300"}
+    limits = {"LD_REQUEST_SECONDS": str(SECONDS), "LD_WEB_WORKERS": "1", "LD_WEB_THREADS": "2", **sizes}
     with up(tmp_path_factory.mktemp("slow") / "data", **limits) as deployment:
         yield deployment
 
@@ -74,7 +75,19 @@ def test_a_head_that_is_too_large_is_refused_before_it_ends(deployment):
         assert wire.recv(65_536).startswith(b"HTTP/1.1 431 ")
 
 
-def test_the_number_of_headers_is_a_setting(deployment):
+HEADS = {
+    "so many headers": (b"GET / HTTP/1.1\r\nHost: x\r\n" + b"X-A: 1\r\n" * 19 + b"\r\n", 200),
+    "one more header": (b"GET / HTTP/1.1\r\nHost: x\r\n" + b"X-A: 1\r\n" * 20 + b"\r\n", 431),
+    "a header": (b"GET / HTTP/1.1\r\nHost: x\r\nX-A: " + b"y" * 280 + b"\r\n\r\n", 200),
+    "a longer header": (b"GET / HTTP/1.1\r\nHost: x\r\nX-A: " + b"y" * 310 + b"\r\n\r\n", 431),
+    "an address": (b"GET /" + b"a" * 480 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 404),
+    "a longer address": (b"GET /" + b"a" * 500 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414),
+}
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_the_size_of_a_head_is_a_setting(deployment, name):
+    head, status = HEADS[name]
     with socket.create_connection(("127.0.0.1", deployment.port), timeout=60) as wire:
-        wire.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n" + b"X-A: 1\r\n" * 20 + b"\r\n")
-        assert wire.recv(65_536).startswith(b"HTTP/1.1 431 ")
+        wire.sendall(head)
+        assert wire.recv(65_536).startswith(b"HTTP/1.1 %d " % status)

@@ -1,6 +1,5 @@
 """The descriptions of the interface and of the data: OpenAPI, a page for people, Hydra, VoID. None of them needs a key."""
 
-import time
 from collections.abc import Callable
 from functools import cached_property
 
@@ -17,17 +16,11 @@ from ld_server.http.pages.pages import PAGE_HEADERS
 from ld_server.http.preconditions import content_tag, not_modified
 from ld_server.http.schemas import Json
 from ld_server.http.showing import asked, chosen, pages_of, say_how_to_keep
-from ld_server.http.void import PATH, Count, description
+from ld_server.http.void import PATH, description
 from ld_server.rdf.formats import JSON, JSON_LD
 from ld_server.rdf.published import data_directory
 from ld_server.rdf.shapes import Shapes
-from ld_server.resources import KINDS
-from ld_server.resources.kind import Kind
 from ld_server.services.parts import Parts
-from relational.unit_of_work import UnitOfWork
-
-COUNTED_FOR = 60.0
-"""Seconds after which resources are counted again: everybody may ask, and counting is work."""
 
 
 class Late:
@@ -113,38 +106,13 @@ def _shapes() -> Shapes:
     return Shapes(data_directory("shapes"))
 
 
-def void(parts: Parts) -> "Void":
+def void(parts: Parts) -> Late:
     """`/.well-known/void`."""
-    return Void(parts)
 
+    def make() -> Publication:
+        base = parts.settings.base_iri
+        return Publication(
+            base + PATH, orjson.dumps(description(base), option=orjson.OPT_INDENT_2), JSON_LD, parts.contexts, pages_of(parts)
+        )
 
-class Void:
-    """The description of the data, with numbers that are at most COUNTED_FOR seconds old."""
-
-    is_published = True
-
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
-        self._made: tuple[Publication, float] | None = None
-
-    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        self._publication().give(req, resp)
-
-    def _publication(self) -> Publication:
-        made = self._made
-        if made is not None and made[1] > time.monotonic():
-            return made[0]
-        publication = self._described()
-        self._made = publication, time.monotonic() + COUNTED_FOR
-        return publication
-
-    def _described(self) -> Publication:
-        base = self._parts.settings.base_iri
-        with self._parts.ledger.read() as uow:
-            counts = {kind.name: Count(uow.documents.count(kind.name), self._first(uow, kind)) for kind in KINDS.values()}
-        body = orjson.dumps(description(base, counts), option=orjson.OPT_INDENT_2)
-        return Publication(base + PATH, body, JSON_LD, self._parts.contexts, pages_of(self._parts))
-
-    def _first(self, uow: UnitOfWork, kind: Kind) -> str | None:
-        found = uow.index.page(kind.table, [], None, 1)
-        return self._parts.naming.iri(found[0].identifier) if found else None
+    return Late(make)
