@@ -23,6 +23,7 @@ from ld_server.settings import Settings
 from tests import factories
 from tests.html import Page
 from tests.http.conftest import ASSETS, BASE, ITEM_TYPES, RESERVATIONS, Site, with_files_on_the_disk
+from workers.jobs import shortfall_scan
 from workers.projector import Projector
 
 FIREFOX = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
@@ -172,6 +173,15 @@ def test_every_value_of_a_document_stands_in_its_page(fleet: Site) -> None:
     found = page(fleet, f"{ITEM_TYPES}/itemType_1").body
     for words in ("TimerNode v2", "TimerNode-v2", "serialized", "1 hour 30 minutes", '"colour": "red"', "Active", "yes"):
         assert words in found
+
+
+def test_the_page_of_a_snapshot_says_who_wants_what_is_missing(site: Site) -> None:
+    item = site.item_type()
+    wanted = [site.made("/v1/planning/demand-signals", factories.demand_signal(item, 12))]
+    shortfall_scan.run(site.parts, {}, site.parts.now())
+    found = page(site, "/v1/planning/snapshots/snap_1")
+    assert {f"/v1/planning/demand-signals/{one}" for one in wanted} <= set(found.links)
+    assert {"Causes", "Recommended build quantity", "Needed by", "Quantity", "Priority"} <= {one.text for one in found.all("th")}
 
 
 def test_statements_in_other_words_are_shown_too(site: Site) -> None:

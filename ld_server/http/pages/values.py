@@ -20,6 +20,9 @@ HIDDEN = frozenset(("@context", "@id", "@type", "identifier"))
 """Keys that a page says in its head, not among the fields."""
 
 MOST_COLUMNS = 8
+"""Of a collection, whose members have pages of their own. What stands in a document is shown nowhere else, and has all of its columns."""
+
+EVERY_COLUMN = None
 
 
 @dataclass(frozen=True)
@@ -149,7 +152,7 @@ class Gallery:
 
     def _several(self, several: list[Any], key: str) -> Value:
         if several and all(isinstance(one, dict) and "@value" not in one and not self._is_reference(one) for one in several):
-            return Value("table", table=self.table(several, columns_of(several)))
+            return Value("table", table=self.table(several, columns_of(several, EVERY_COLUMN)))
         return Value("list", items=tuple(self.value(one, key) for one in several if not _is_empty(one)))
 
     def _coercion(self, key: str) -> str:
@@ -164,8 +167,8 @@ class Gallery:
         return self.places.href(vocab.PREFIXES[prefix] + local if prefix in vocab.PREFIXES else compact)
 
 
-def columns_of(documents: Sequence[Mapping[str, Any]], most: int = MOST_COLUMNS) -> tuple[str, ...]:
-    """The keys that the documents have, in the order of their appearance, at most so many."""
+def columns_of(documents: Sequence[Mapping[str, Any]], most: int | None = MOST_COLUMNS) -> tuple[str, ...]:
+    """The keys that the documents have, in the order of their appearance, at most so many; None means all."""
     keys = dict.fromkeys(key for document in documents for key in document if key not in ("@context", "@id", "@type"))
     return tuple(keys)[:most]
 
