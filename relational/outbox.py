@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, bindparam, delete, exists, func, insert, or_, select, text
 
 from relational import tables
+from relational.given import Given
 from relational.locks import Lock, taking
 from relational.owners import owned_by
 from relational.projections import Backlog
@@ -162,7 +163,8 @@ class Outbox:
 
     def by_ids(self, identifiers: Collection[str]) -> dict[str, Numbered]:
         """Those of these events that exist, by id. One that has no sequence yet has 0."""
-        rows = self._connection.execute(_BY_IDS, {"these": list(identifiers)}).all()
+        wire = Wire.of(self._connection)
+        rows = wire.rows(_BY_IDS, _THESE.values(wire.engine, [(one,) for one in identifiers]))
         return {one.entry.id: one for one in _numbered(rows)}
 
     def old(self, before: datetime, up_to: int, limit: int) -> dict[str, int]:
@@ -184,7 +186,11 @@ class Outbox:
 
 
 _BY_ID = _NUMBERED.where(_O.id == bindparam("of"))
-_BY_IDS = select(func.coalesce(_O.sequence, 0), *_COLUMNS).where(_O.id.in_(bindparam("these", expanding=True)))
+_THESE = Given("these", {"id": "text"})
+_NAMED = f"SELECT coalesce(sequence, 0) AS sequence, {', '.join(one.name for one in _COLUMNS)} FROM outbox WHERE id IN"  # noqa: S608
+_BY_IDS = Statement(
+    {engine: text(f"{_NAMED} ({_THESE.select(engine)})").columns(_O.sequence, *_COLUMNS) for engine in ("postgresql", "sqlite")}
+)
 
 
 def _numbered(rows: Sequence[Any]) -> list[Numbered]:

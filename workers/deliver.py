@@ -10,7 +10,7 @@ import asyncio
 import logging
 import random
 import threading
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -252,8 +252,9 @@ class Turns:
             return uow.deliveries.is_due(now)
 
     def _claimed(self, uow: UnitOfWork, room: int, busy: set[str], now: datetime) -> list[Job]:
-        states, webhook = self._in_turn(uow.deliveries.hold_endpoints(now)), cache(uow.webhooks.find)
-        chosen = self._chosen(uow, states, room, busy, now, webhook) if states else []
+        under_way, webhook = uow.deliveries.hold_endpoints(now), cache(uow.webhooks.find)
+        states = self._in_turn(under_way)
+        chosen = self._chosen(uow, states, under_way, room, busy, now, webhook) if states else []
         until = now + timedelta(seconds=self.parts.settings.delivery_lease)
         found = uow.deliveries.claim(chosen, self.owner, now, until)
         note_lost(uow, [one for one in found if one.status == "sending"], now)
@@ -261,15 +262,21 @@ class Turns:
         return _jobs(uow, found, until, well, now, webhook) if found else []
 
     def _chosen(
-        self, uow: UnitOfWork, states: Sequence[Endpoint], room: int, busy: set[str], now: datetime, webhook: FindWebhook
+        self,
+        uow: UnitOfWork,
+        states: Sequence[Endpoint],
+        under_way: Mapping[Endpoint, int],
+        room: int,
+        busy: set[str],
+        now: datetime,
+        webhook: FindWebhook,
     ) -> list[str]:
         """The deliveries to take, an equal share from each endpoint. The next time another endpoint is the first."""
-        under_way = uow.deliveries.under_way(now)
         share = max(1, room // len(states))
         chosen: list[str] = []
         for state in states:
             limits = _limits(state, webhook)
-            places = min(limits.concurrency - under_way.get(state.endpoint, 0), limits.burst, share, room - len(chosen))
+            places = min(limits.concurrency - under_way[state], limits.burst, share, room - len(chosen))
             taken = _first_in_line(uow, state.endpoint, max(0, places), busy, now)
             chosen += taken
             if limits is SHUT or (taken and limits.interval):
@@ -277,9 +284,8 @@ class Turns:
             self._last_served = state.endpoint if taken else self._last_served
         return chosen
 
-    def _in_turn(self, states: Sequence[Endpoint]) -> list[Endpoint]:
-        later = [one for one in states if one.endpoint > self._last_served]
-        return later + [one for one in states if one.endpoint <= self._last_served]
+    def _in_turn(self, states: Iterable[Endpoint]) -> list[Endpoint]:
+        return sorted(states, key=lambda one: (one.endpoint <= self._last_served, one.endpoint))
 
 
 @dataclass(frozen=True)

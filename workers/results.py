@@ -54,12 +54,15 @@ class Result:
 
 def record(uow: UnitOfWork, results: Sequence[Result], owner: str, now: datetime, parts: Parts, chance: Callable[[], float]) -> None:
     """Write down what came of attempts. Those whose delivery has been taken over by another worker are told to nobody."""
-    held = uow.deliveries.held({one.job.delivery.identifier: one.job.attempt for one in results}, owner) if results else set()
+    delivered = [one for one in results if one.outcome.error is None]
+    failed = [one for one in results if one.outcome.error is not None]
+    held = _finish_delivered(uow, delivered, owner, now) | (uow.deliveries.held(_attempts(failed), owner) if failed else set())
     valid = [one for one in results if one.job.delivery.identifier in held]
     uow.deliveries.note(one.attempt for one in valid)
-    _finish_delivered(uow, [one for one in valid if one.outcome.error is None], now)
     for result in valid:
-        if result.outcome.error is not None:
+        if result.outcome.error is None:
+            _go_on(uow, result.job, now)
+        else:
             _settle_failure(uow, result, now, chance())
     for endpoint in sorted({one.job.delivery.endpoint for one in valid}):
         _tell_endpoint(uow, endpoint, [one for one in valid if one.job.delivery.endpoint == endpoint], now, parts)
@@ -70,12 +73,16 @@ def note_lost(uow: UnitOfWork, deliveries: Sequence[Delivery], now: datetime) ->
     uow.deliveries.note(Attempt(one.identifier, one.attempts, now, 0, None, "{}", None, LOST) for one in deliveries)
 
 
-def _finish_delivered(uow: UnitOfWork, results: Sequence[Result], now: datetime) -> None:
+def _attempts(results: Sequence[Result]) -> dict[str, int]:
+    return {one.job.delivery.identifier: one.job.attempt for one in results}
+
+
+def _finish_delivered(uow: UnitOfWork, results: Sequence[Result], owner: str, now: datetime) -> set[str]:
+    """The deliveries that were still held."""
+    held = set[str]()
     for status in {one.outcome.status for one in results}:
-        done = [one.job.delivery.identifier for one in results if one.outcome.status == status]
-        uow.deliveries.finish(done, "delivered", now, status, None)
-    for result in results:
-        _go_on(uow, result.job, now)
+        held |= uow.deliveries.finish_held(_attempts([one for one in results if one.outcome.status == status]), owner, now, status)
+    return held
 
 
 def _go_on(uow: UnitOfWork, job: Job, now: datetime) -> None:
