@@ -30,9 +30,9 @@ class _Wire:
     sent_at: float = 0.0
 
 
-def request(method: str, path: str, headers: dict[str, str], body: bytes = b"") -> bytes:
+def request(method: str, path: str, headers: dict[str, str], body: bytes = b"", host: str = "localhost") -> bytes:
     """An HTTP/1.1 request, ready to be sent."""
-    lines = [f"{method} {path} HTTP/1.1", "Host: localhost", f"Content-Length: {len(body)}", *(f"{k}: {v}" for k, v in headers.items())]
+    lines = [f"{method} {path} HTTP/1.1", f"Host: {host}", f"Content-Length: {len(body)}", *(f"{k}: {v}" for k, v in headers.items())]
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 

@@ -22,13 +22,13 @@ KEY = "rsv_bench_0123456789012345678901234567890123"
 
 
 @contextmanager
-def running(command: list[str], environment: dict[str, str], port: int) -> Iterator[psutil.Process]:
-    """The process, once it answers on its port. What it says and logs goes to a file, as it would in a deployment."""
+def running(command: list[str], environment: dict[str, str], port: int, path: str = "/health/live") -> Iterator[psutil.Process]:
+    """The process, once it answers on its port at a path. What it says and logs goes to a file, as it would in a deployment."""
     top = Path(__file__).parent.parent
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(command, env={**os.environ, **environment}, stdout=log, stderr=log, cwd=top)
     try:
-        _wait_for(port, process)
+        _wait_for(port, process, path)
         yield psutil.Process(process.pid)
     finally:
         _stop(process)
@@ -88,12 +88,12 @@ def cpu_seconds(process: psutil.Process) -> float:
     return sum(sum(one.cpu_times()[:2]) for one in family)
 
 
-def _wait_for(port: int, process: "subprocess.Popen[bytes]") -> None:
+def _wait_for(port: int, process: "subprocess.Popen[bytes]", path: str) -> None:
     for _ in range(600):
         if process.poll() is not None:
             raise SystemExit(f"the server ended with {process.returncode}")
         try:
-            urllib.request.urlopen(f"http://{HOST}:{port}/health/live", timeout=2).close()  # loopback only
+            urllib.request.urlopen(f"http://localhost:{port}{path}", timeout=2).close()  # loopback only
             return
         except OSError:
             time.sleep(0.1)
