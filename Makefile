@@ -1,7 +1,7 @@
 # Every target does its own set-up: a Python (>= 3.11) with venv, and make, are all it needs.
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo test test-browser test-amqp lint bench
+.PHONY: help up demo test test-browser test-amqp test-virtuoso lint bench
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
@@ -11,7 +11,7 @@ ARGS ?=
 TESTS ?=
 
 help: ## Print this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 up: $(READY) ## Start everything on http://localhost:8000; Ctrl-C stops it
 	@exec $(BIN)/ld-server up $(ARGS)
@@ -32,6 +32,11 @@ test-amqp: $(READY) ## Publish to a RabbitMQ of its own on loopback; apt-get ins
 	@test -x /usr/lib/rabbitmq/bin/rabbitmq-server || \
 	  { apt-get update -qq && RUNLEVEL=1 apt-get install -y -qq --no-install-recommends rabbitmq-server; }
 	@exec $(BIN)/python -m pytest tests/amqp
+
+test-virtuoso: $(READY) ## Keep the graphs in a Virtuoso of its own on loopback; apt-get installs it where it is missing (as root)
+	@command -v virtuoso-t >/dev/null && command -v isql-vt >/dev/null || \
+	  { apt-get update -qq && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends virtuoso-opensource; }
+	@exec $(BIN)/python -m pytest tests/virtuoso
 
 lint: $(READY) ## Check style and types
 	$(BIN)/ruff check .

@@ -41,7 +41,10 @@ class Settings:
     )
     database_pool: int = setting("LD_DATABASE_POOL", 8, "Connections each process keeps to Postgres.")
     sparql_url: str = setting(
-        "LD_SPARQL_URL", "managed:", "SPARQL store: managed:, memory:, or the query URL of a SPARQL 1.1 server.", secret=True
+        "LD_SPARQL_URL",
+        "managed:",
+        "SPARQL store: managed:, memory:, the query URL of a SPARQL 1.1 server, or virtuoso+ and its URL.",
+        secret=True,
     )
     sparql_update_url: str = setting("LD_SPARQL_UPDATE_URL", "", "SPARQL update URL when it differs from the query URL.", secret=True)
     sparql_graph_store_url: str = setting(

@@ -40,9 +40,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """The tests that need what pip does not install run when they are asked for by name: `make test-browser`, `make test-amqp`."""
+    """The tests that need what pip does not install run when they are asked for by name: `make test-browser` and others."""
     is_asked_for = any(collection_path.name in argument for argument in config.args)
-    return True if collection_path.name in ("browser", "amqp") and collection_path.is_dir() and not is_asked_for else None
+    return True if collection_path.name in ("browser", "amqp", "virtuoso") and collection_path.is_dir() and not is_asked_for else None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

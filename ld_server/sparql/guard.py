@@ -39,10 +39,15 @@ class Form(Enum):
 
 @dataclass(frozen=True)
 class QueryForm:
-    """What a query asks for, and the dataset that its own FROM clauses choose, by absolute IRIs; None when it has none."""
+    """
+    What a query asks for, and the dataset that its own FROM clauses choose, by absolute IRIs; None when it has none.
+
+    `graphs` are those that its GRAPH clauses name, by IRIs, or by a variable as it is written.
+    """
 
     form: Form
     dataset: Dataset | None = None
+    graphs: tuple[str, ...] = ()
 
     def dataset_given(self, default_graphs: Sequence[str], named_graphs: Sequence[str]) -> Dataset | None:
         """
@@ -65,6 +70,22 @@ def check(query: str) -> QueryForm:
     InvalidParameter for what is not a query at all.
     """
     return _remembered(query) if len(query) <= _WORTH_REMEMBERING else _check(query)
+
+
+def without_graphs(query: str, hidden: Sequence[str]) -> str:
+    """The same query, in which no variable of a GRAPH clause is one of the hidden graphs: a FILTER stands after each such clause."""
+    told = ", ".join(f"<{name}>" for name in hidden)
+    text, opened, expected, variable = "", [""], False, ""
+    for kind, piece in _split(query):
+        text += piece
+        if kind == "mark" and piece == "{":
+            opened.append(variable)
+        elif piece == "}" and opened and (over := opened.pop()):
+            text += f" FILTER({over} NOT IN ({told}))"
+        if kind != "gap":
+            variable = piece if expected and kind == "variable" else ""
+            expected = piece.upper() == "GRAPH"
+    return text
 
 
 _WORTH_REMEMBERING = 16_384
@@ -252,7 +273,7 @@ class _Header:
     """Reads what stands before the pattern of a query: base, prefixes, form and dataset clauses."""
 
     def __init__(self, text: str) -> None:
-        self._tokens = self._split(text)
+        self._tokens = ((kind, token) for kind, token in _split(text) if kind != "gap")
         self._base = ""
         self._prefixes: dict[str, str] = {}
 
@@ -260,10 +281,14 @@ class _Header:
         form = self._form()
         default: list[str] = []
         named: list[str] = []
+        graphs: dict[str, None] = {}
         for word in self._words():
             if word == "FROM":
                 self._dataset_clause(default, named)
-        return QueryForm(form, Dataset(tuple(default), tuple(named)) if default or named else None)
+            elif word == "GRAPH":
+                kind, text = token = next(self._tokens, ("", ""))
+                graphs[text if kind == "variable" else self._resolved(token)] = None
+        return QueryForm(form, Dataset(tuple(default), tuple(named)) if default or named else None, tuple(graphs))
 
     def _form(self) -> Form:
         for word in self._words():
@@ -310,11 +335,11 @@ class _Header:
         start, _, local = text.partition(":")
         return self._prefixes[start + ":"] + local.replace("\\", "") if start + ":" in self._prefixes else ""
 
-    @staticmethod
-    def _split(text: str) -> Iterator[tuple[str, str]]:
-        position = 0
-        while position < len(text):
-            token = _token(text, position)
-            position = token.end()
-            if token.lastgroup != "gap":
-                yield str(token.lastgroup), token[0]
+
+def _split(text: str) -> Iterator[tuple[str, str]]:
+    """The tokens of a text, and what is between them, each with its kind."""
+    position = 0
+    while position < len(text):
+        token = _token(text, position)
+        position = token.end()
+        yield str(token.lastgroup), token[0]

@@ -21,11 +21,12 @@ from pyoxigraph import NamedNode, Triple
 
 from ld_server.domain.errors import QueryLimitExceeded, StoreUnavailable
 from ld_server.settings import Settings
-from ld_server.sparql import guard, results
+from ld_server.sparql import dialects, guard, results
+from ld_server.sparql.dialects import STANDARD, VIRTUOSO, Standard
 from ld_server.sparql.pace import Pace
 from ld_server.sparql.port import Answer, Dataset, Limits, limits_of
 from ld_server.sparql.updates import arrival, departure, replacement
-from ld_server.sparql.wire import CHANGE_SECONDS, CONNECT_SECONDS, UNLIMITED, Endpoints, Parameters, Wire, given_up
+from ld_server.sparql.wire import CHANGE_SECONDS, CONNECT_SECONDS, GRAPH_WANTED, UNLIMITED, Endpoints, Wire, given_up
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +49,14 @@ def open_remote_store(settings: Settings) -> "HttpStore":
     return HttpStore(lambda: endpoints, limits_of(settings))
 
 
+def open_virtuoso_store(settings: Settings) -> "HttpStore":
+    """The Virtuoso whose SPARQL endpoint LD_SPARQL_URL names after `virtuoso+`."""
+    url = settings.sparql_url.removeprefix("virtuoso+")
+    graph_store = settings.sparql_graph_store_url or dialects.graph_store_beside(url)
+    endpoints = Endpoints(url, settings.sparql_update_url or url, graph_store)
+    return HttpStore(lambda: endpoints, limits_of(settings), dialect=VIRTUOSO)
+
+
 def open_managed_store(settings: Settings) -> "HttpStore":
     """The Oxigraph server that `ld-server up` runs; the supervisor writes its address into the data directory."""
     pace = Pace(MOST_THREADS // settings.web_workers, settings.sparql_timeout)
@@ -68,11 +77,12 @@ class HttpStore:
     where there is one.
     """
 
-    def __init__(self, endpoints: Callable[[], Endpoints], limits: Limits, pace: Pace | None = None) -> None:
+    def __init__(self, endpoints: Callable[[], Endpoints], limits: Limits, pace: Pace | None = None, dialect: Standard = STANDARD) -> None:
         self._wire = Wire(endpoints)
         self._limits = limits
         self._pace = pace
-        self._mirrored: bool | None = None
+        self._dialect = dialect
+        self._mirrored: bool | None = True if dialect.union else None
         self._probing = threading.Lock()
 
     def replace(self, graphs: Mapping[str, Sequence[Triple]]) -> None:
@@ -88,24 +98,26 @@ class HttpStore:
     ) -> Answer:
         form = guard.check(query)
         dataset = form.dataset_given(default_graphs, named_graphs)
+        self._dialect.refuse(query, is_told_twice=form.dataset is not None and form.dataset != dataset)
         if self._pace is not None:
             self._pace.step()
-        return self._ask(query, accept, form.form.gives_graph, _parameters(dataset), timeout, self._limits)
+        return self._ask(query, accept, form.form.gives_graph, dataset, form.graphs, timeout, self._limits)
 
     def graph_names(self) -> Iterator[str]:
-        found = self._table("SELECT DISTINCT ?g WHERE { GRAPH ?g { ?s ?p ?o } }")
+        found = self._table("SELECT DISTINCT ?g WHERE { GRAPH ?g { ?s ?p ?o } }", ("?g",))
         return (row["g"]["value"] for row in found if row["g"]["type"] == "uri")
 
     def triples(self, graph: str) -> list[Triple]:
         query = f"CONSTRUCT {{ ?s ?p ?o }} WHERE {{ GRAPH {NamedNode(graph)} {{ ?s ?p ?o }} }}"
-        return results.statements(self._ask(query, results.N_TRIPLES, True, (), CHANGE_SECONDS, UNLIMITED).body)
+        return results.statements(self._ask(query, results.N_TRIPLES, True, None, (graph,), CHANGE_SECONDS, UNLIMITED).body)
 
     def clear(self) -> None:
-        self._wire.update("DROP ALL")
+        for update in self._dialect.emptying(self.graph_names):
+            self._wire.update(update)
 
     def ping(self) -> None:
         try:
-            self._ask("ASK {}", results.JSON, False, (), CONNECT_SECONDS, UNLIMITED)
+            self._ask("ASK {}", results.JSON, False, None, (), CONNECT_SECONDS, UNLIMITED)
         except QueryLimitExceeded as error:
             raise StoreUnavailable("The SPARQL store does not answer.") from error
 
@@ -116,20 +128,31 @@ class HttpStore:
         """Several requests for each graph. Broken off anywhere, the same replacement again makes it good."""
         for name, triples in ((NamedNode(name), triples) for name, triples in graphs.items()):
             if mirrored:
-                self._wire.update(departure(name))
+                self._wire.update(departure(name, self._dialect.union))
             self._wire.put(name.value, results.n_triples(triples))
             if mirrored and triples:
-                self._wire.update(arrival(name))
+                self._wire.update(arrival(name, self._dialect.union))
 
-    def _ask(self, query: str, accept: str, graph: bool, parameters: Parameters, timeout: float, limits: Limits) -> Answer:
-        reply = self._wire.query((("query", query), *parameters), graph, timeout, limits)
+    def _ask(
+        self,
+        query: str,
+        accept: str,
+        is_graph: bool,
+        dataset: Dataset | None,
+        graphs: Sequence[str],
+        timeout: float,
+        limits: Limits,
+    ) -> Answer:
+        wanted = GRAPH_WANTED if is_graph else self._dialect.tables
+        asked = self._dialect.asked(query, dataset, graphs, timeout)
+        reply = self._dialect.understood(self._wire.query(asked, wanted, timeout, limits))
         try:
             return results.finished(reply.body, reply.media_type, accept, limits)
         except results.Unfinished as broken:
             raise given_up(broken.excuse) from broken
 
-    def _table(self, query: str) -> list[dict[str, Any]]:
-        return results.rows(self._ask(query, results.JSON, False, (), CHANGE_SECONDS, UNLIMITED).body)
+    def _table(self, query: str, graphs: Sequence[str] = ()) -> list[dict[str, Any]]:
+        return results.rows(self._ask(query, results.JSON, False, None, graphs, CHANGE_SECONDS, UNLIMITED).body)
 
     def _mirrors(self) -> bool:
         """Whether this store has to keep the default graph of the server equal to the union."""
@@ -157,11 +180,3 @@ class HttpStore:
         probes = (name for name in self.graph_names() if name.startswith(PROBE))
         for name in [name for name in probes if float(name.removeprefix(PROBE).split(":")[0]) < latest]:
             self._wire.update(f"DROP SILENT GRAPH {NamedNode(name)}")
-
-
-def _parameters(dataset: Dataset | None) -> Parameters:
-    if dataset is None:
-        return ()
-    default = (("default-graph-uri", name) for name in dataset.default)
-    named = (("named-graph-uri", name) for name in dataset.named)
-    return (*default, *named)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from ld_server.settings import InvalidSetting, Settings
-from ld_server.sparql.http import open_managed_store, open_remote_store
+from ld_server.sparql.http import open_managed_store, open_remote_store, open_virtuoso_store
 from ld_server.sparql.memory import open_memory_store
 from ld_server.sparql.port import Answer, Limits, SparqlStore
 
@@ -15,6 +15,8 @@ BACKENDS: dict[str, Callable[[Settings], SparqlStore]] = {
     "managed": open_managed_store,
     "http": open_remote_store,
     "https": open_remote_store,
+    "virtuoso+http": open_virtuoso_store,
+    "virtuoso+https": open_virtuoso_store,
 }
 """The scheme of LD_SPARQL_URL, and what opens it."""
 

@@ -23,15 +23,22 @@ def replacement(graphs: Mapping[str, Sequence[Triple]], mirrored: bool) -> str:
     return " ;\n".join([*departures, *_insertion(graphs), *arrivals])
 
 
-def departure(name: NamedNode) -> str:
-    """The graph is dropped, and what no other graph holds leaves the default graph with it."""
-    elsewhere = f"GRAPH ?other {{ ?s ?p ?o }} FILTER(?other != {name})"
-    return f"DELETE {{ ?s ?p ?o }} WHERE {{ GRAPH {name} {{ ?s ?p ?o }} FILTER NOT EXISTS {{ {elsewhere} }} }} ;\nDROP SILENT GRAPH {name}"
+def departure(name: NamedNode, union: NamedNode | None = None) -> str:
+    """The graph is dropped, and what no other graph holds leaves the union with it: the default graph, or the one of that name."""
+    others = f"?other NOT IN ({name}, {union})" if union else f"?other != {name}"
+    elsewhere = f"GRAPH ?other {{ ?s ?p ?o }} FILTER({others})"
+    return (
+        f"DELETE {{ {_in(union)} }} WHERE {{ GRAPH {name} {{ ?s ?p ?o }} FILTER NOT EXISTS {{ {elsewhere} }} }} ;\nDROP SILENT GRAPH {name}"
+    )
 
 
-def arrival(name: NamedNode) -> str:
-    """What the graph holds comes into the default graph."""
-    return f"INSERT {{ ?s ?p ?o }} WHERE {{ GRAPH {name} {{ ?s ?p ?o }} }}"
+def arrival(name: NamedNode, union: NamedNode | None = None) -> str:
+    """What the graph holds comes into the union."""
+    return f"INSERT {{ {_in(union)} }} WHERE {{ GRAPH {name} {{ ?s ?p ?o }} }}"
+
+
+def _in(union: NamedNode | None) -> str:
+    return f"GRAPH {union} {{ ?s ?p ?o }}" if union else "?s ?p ?o"
 
 
 def _insertion(graphs: Mapping[str, Sequence[Triple]]) -> list[str]:

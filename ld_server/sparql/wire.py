@@ -15,12 +15,10 @@ from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from ld_server.domain.errors import InvalidParameter, QueryLimitExceeded, StoreUnavailable
 from ld_server.sparql import results
+from ld_server.sparql.dialects import Parameters, Reply
 from ld_server.sparql.port import Limits
 
 log = logging.getLogger(__name__)
-
-Parameters = tuple[tuple[str, str], ...]
-"""Parameters of the SPARQL Protocol that are sent beside the query."""
 
 CONNECT_SECONDS = 2.0
 CHANGE_SECONDS = 60.0
@@ -32,8 +30,7 @@ STALE_SECONDS = 1.0
 CHUNK = 64 * 1024
 UNLIMITED = Limits(rows=1 << 62, octets=1 << 62)
 
-_TABLE_WANTED = f"{results.JSON}, {results.XML};q=0.5"
-_GRAPH_WANTED = f"{results.N_TRIPLES}, text/turtle;q=0.5, application/rdf+xml;q=0.4"
+GRAPH_WANTED = f"{results.N_TRIPLES}, text/turtle;q=0.5, application/rdf+xml;q=0.4"
 _GAVE_UP = ("timeout", "timed out", "time limit", "time-out", "cancel")
 """How servers say that a query took too long, when their status does not."""
 
@@ -45,19 +42,6 @@ class Endpoints:
     query: str
     update: str
     graph_store: str = ""
-
-
-@dataclass(frozen=True)
-class Reply:
-    """What came back."""
-
-    status: int
-    media_type: str
-    body: bytes
-
-    def excuse(self) -> str:
-        """What the server says about a failure."""
-        return self.body[:500].decode("utf-8", "replace").strip()
 
 
 @dataclass(frozen=True)
@@ -82,13 +66,13 @@ class Wire:
         self._pools = urllib3.PoolManager(maxsize=16, block=False)
         self._targets: dict[str, _Target] = {}
 
-    def query(self, parameters: Parameters, graph: bool, timeout: float, limits: Limits) -> Reply:
+    def query(self, parameters: Parameters, accept: str, timeout: float, limits: Limits) -> Reply:
         """
-        A table, or else a graph, in one of the media types that `results` reads.
+        A table or a graph, in one of the media types that `results` reads.
 
         Raises InvalidParameter for a syntax error, QueryLimitExceeded or StoreUnavailable.
         """
-        headers = {"Accept": _GRAPH_WANTED if graph else _TABLE_WANTED, "Content-Type": "application/x-www-form-urlencoded"}
+        headers = {"Accept": accept, "Content-Type": "application/x-www-form-urlencoded"}
         try:
             reply = self._send(
                 "POST", lambda: self._endpoints().query, urlencode(parameters).encode(), headers, timeout + GRACE_SECONDS, limits
@@ -159,7 +143,8 @@ class Wire:
             method, target.path, body, {**target.headers, **headers}, retries=False, redirect=False, timeout=patience, preload_content=False
         )
         media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-        return Reply(response.status, _ALSO_CALLED.get(media_type, media_type), _read(response, deadline, limits))
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        return Reply(response.status, _ALSO_CALLED.get(media_type, media_type), _read(response, deadline, limits), headers)
 
     def _target(self, url: str) -> _Target:
         if url not in self._targets:
@@ -207,8 +192,12 @@ def _refuse_query(reply: Reply) -> None:
         raise StoreUnavailable("The SPARQL store answers in a media type that it was not asked for.")
 
 
+_DATA_EXCEPTION = b"Error 22023"
+"""How Virtuoso refuses data that it cannot hold, with 500: a literal of 64 KiB."""
+
+
 def _refused_change(reply: Reply) -> ValueError | StoreUnavailable:
-    if reply.status in (400, 413, 422):
+    if reply.status in (400, 413, 422) or _DATA_EXCEPTION in reply.body:
         return ValueError(f"the SPARQL store refuses an update: {reply.excuse()}")
     log.warning("the SPARQL store answers an update with %s: %s", reply.status, reply.excuse())
     return StoreUnavailable("The SPARQL store cannot be written now.")

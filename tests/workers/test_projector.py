@@ -429,8 +429,8 @@ import sys, time
 from ld_server.bootstrap import build
 from ld_server.settings import Settings
 from workers.projector import Projector
-data, database, owner = sys.argv[1:]
-parts = build(Settings(data_dir=data, database_url=database, projector_lease=0.4, projector_batch=7))
+data, database, sparql, owner = sys.argv[1:]
+parts = build(Settings(data_dir=data, database_url=database, sparql_url=sparql, projector_lease=0.4, projector_batch=7))
 Projector(parts, owner).start()
 print("ready", flush=True)
 time.sleep(600)
@@ -444,19 +444,25 @@ def server() -> Iterator[OxigraphServer]:
     started.stop()
 
 
-def test_killed_at_any_moment_it_ends_up_equal(database_url: str, tmp_path: Path, server: OxigraphServer) -> None:
+@pytest.fixture
+def sparql_url(server: OxigraphServer, tmp_path: Path) -> str:
+    """The setting that leads to a server which the supervisor has written down."""
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "sparql-url").write_text(server.url)
-    fleet = Fleet(build(Settings(data_dir=tmp_path, database_url=database_url)))
+    return "managed:"
+
+
+def test_killed_at_any_moment_it_ends_up_equal(database_url: str, tmp_path: Path, sparql_url: str) -> None:
+    fleet = Fleet(build(Settings(data_dir=tmp_path, database_url=database_url, sparql_url=sparql_url)))
     chance = random.Random(7)
-    workers = [launch(tmp_path, database_url, "worker 0")]
+    workers = [launch(tmp_path, database_url, sparql_url, "worker 0")]
     for kill in range(1, 5):
         for _ in range(chance.randint(1, 60)):
             fleet.write(chance.randint(1, 12), f"state {chance.random()}")
         time.sleep(chance.uniform(0.0, 0.1) if kill % 2 else chance.uniform(0.4, 0.6))
         os.kill(workers[-1].pid, signal.SIGKILL)
         workers[-1].wait()
-        workers.append(launch(tmp_path, database_url, f"worker {kill}"))
+        workers.append(launch(tmp_path, database_url, sparql_url, f"worker {kill}"))
     try:
         eventually(lambda: fleet.waiting() == 0, seconds=30)
         left_by_probes = [name for name in fleet.parts.sparql.graph_names() if name.startswith(PROBE)]
@@ -468,9 +474,9 @@ def test_killed_at_any_moment_it_ends_up_equal(database_url: str, tmp_path: Path
         fleet.parts.close()
 
 
-def launch(directory: Path, database_url: str, owner: str) -> "subprocess.Popen[bytes]":
+def launch(directory: Path, *said: str) -> "subprocess.Popen[bytes]":
     root = Path(__file__).resolve().parents[2]
-    child = subprocess.Popen([sys.executable, "-c", WORKER, str(directory), database_url, owner], cwd=root, stdout=subprocess.PIPE)
+    child = subprocess.Popen([sys.executable, "-c", WORKER, str(directory), *said], cwd=root, stdout=subprocess.PIPE)
     assert child.stdout is not None
     assert child.stdout.readline() == b"ready\n"
     child.stdout.close()
