@@ -101,6 +101,10 @@ _HEAD = {
 }
 
 
+REMEMBERED = 4096
+"""Most resources whose states a process keeps in mind."""
+
+
 class Ledger:
     """
     The door to the database. Threads may share it; a process that forks opens its own afterwards.
@@ -115,6 +119,7 @@ class Ledger:
         self._begin, self._head = _BEGIN[engine.dialect.name], _HEAD[engine.dialect.name]
         self._turns = Turns(str(engine.url.database), patience) if engine.dialect.name == "sqlite" else None
         self._turn = self._turns.one if self._turns else nullcontext
+        self._recent: dict[str, Head] = {}
         self._idle: deque[Any] = deque()
         """Driver connections in autocommit that no thread is using."""
 
@@ -170,6 +175,19 @@ class Ledger:
         if not (identifier.isascii() and identifier.isprintable()):
             return None
         return self._at_once(lambda driver: self._head_by(driver, identifier))
+
+    def recent_head(self, identifier: str) -> Head | None:
+        """The state of a resource that was the newest when this was first asked, or None. Until `forget` it is not asked for again."""
+        known = self._recent.get(identifier)
+        if known is None and (known := self.head(identifier)) is not None:
+            if len(self._recent) >= REMEMBERED:
+                self._recent.clear()
+            self._recent[identifier] = known
+        return known
+
+    def forget(self, identifier: str) -> None:
+        """What `recent_head` tells of a resource is not true any more."""
+        self._recent.pop(identifier, None)
 
     def ping(self) -> None:
         """Raises StoreUnavailable unless the ledger answers and has been migrated."""

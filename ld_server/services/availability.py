@@ -198,10 +198,10 @@ def supplied_at_once(ledger: Ledger, item_type: str, window: Window, given: Circ
     """
     One item type as `supplied` has it, without the price of a transaction; None where there is none.
 
-    The terms are read first, and the statement that follows says which revision of the item type it sees. Where that is another one, or
-    one statement cannot tell, everything is read again in one snapshot.
+    The terms are those that this process has seen last, and the one statement that is asked says which revision of the item type it sees.
+    Where that is another one, or one statement cannot tell, everything is read in one snapshot.
     """
-    head = ledger.head(item_type)
+    head = ledger.recent_head(item_type)
     if head is None:
         return None
     document: Document = orjson.loads(head.body)
@@ -209,6 +209,7 @@ def supplied_at_once(ledger: Ledger, item_type: str, window: Window, given: Circ
     seen = ledger.at_once(lambda reading: _seen(reading, item_type, known.turnaround.around(window), known, given))
     if seen is not None and seen.revision == head.revision:
         return Supplied(document, _capacity(seen.states, known))
+    ledger.forget(item_type)
     with ledger.glance() as reading:
         return supplied(reading, [item_type], window, given).get(item_type)
 

@@ -327,16 +327,25 @@ def test_what_is_told_at_once_is_what_is_told_in_a_snapshot(fleet: Fleet) -> Non
         assert availability.supplied_at_once(fleet.ledger, item, window(times), given) == told
 
 
-def test_terms_that_change_in_between_are_read_again(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The item type is read before it gets a turnaround, and its units afterwards."""
+def test_terms_that_change_count_at_once_also_where_the_former_are_remembered(fleet: Fleet) -> None:
     timer = fleet.stocked("T-1")
     fleet.booked(timer, 1, MORNING)
-    before = fleet.ledger.head(timer)
-    _change(fleet, timer, turnaroundBefore="PT1H")
-    monkeypatch.setattr(fleet.ledger, "head", lambda _identifier: before)
-    found = availability.supplied_at_once(fleet.ledger, timer, window(AFTERNOON), GIVEN)
-    assert found is not None
-    assert (found.item_type["turnaroundBefore"], found.capacity.available) == ("PT1H", 0)
+    for turnaround, left in (("PT0S", 1), ("PT1H", 0), ("PT0S", 1)):
+        _change(fleet, timer, turnaroundBefore=turnaround)
+        for _ in range(2):
+            found = availability.supplied_at_once(fleet.ledger, timer, window(AFTERNOON), GIVEN)
+            assert found is not None
+            assert (found.item_type["turnaroundBefore"], found.capacity.available) == (turnaround, left)
+
+
+def test_what_is_remembered_is_told_without_asking_for_it(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    cables = fleet.pooled(30)
+    assert availability.supplied_at_once(fleet.ledger, cables, window(MORNING), GIVEN) is not None
+    _change(fleet, cables, turnaroundBefore="PT1H")
+    _, first = (availability.supplied_at_once(fleet.ledger, cables, window(MORNING), GIVEN) for _ in range(2))
+    monkeypatch.delattr(fleet.ledger.__class__, "head")
+    monkeypatch.delattr(fleet.ledger.__class__, "glance")
+    assert first == availability.supplied_at_once(fleet.ledger, cables, window(MORNING), GIVEN) is not None
 
 
 def test_a_search_that_finds_nothing_asks_for_few_numbers(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
