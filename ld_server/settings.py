@@ -20,8 +20,8 @@ class InvalidSetting(ValueError):
 
 
 def setting(variable: str, default: Any, sentence: str, secret: bool = False) -> Any:
-    """A field of Settings: the environment variable, its default, and the sentence that documents it."""
-    return field(default=default, metadata={"variable": variable, "sentence": sentence, "secret": secret})
+    """A field of Settings: the environment variable, its default, and the sentence that documents it. Secrets are not in its repr."""
+    return field(default=default, repr=not secret, metadata={"variable": variable, "sentence": sentence, "secret": secret})
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,9 @@ class Settings:
     )
     sparql_wait: float = setting("LD_SPARQL_WAIT", 5.0, "Seconds a query waits for the projector to apply what was committed before it.")
     blob_url: str = setting("LD_BLOB_URL", "", "Where attachments are kept; empty means files in the data directory.", secret=True)
-    blob_endpoint: str = setting("LD_BLOB_ENDPOINT", "", "URL of an S3 that is not Amazon's, such as a MinIO; empty means Amazon's.")
+    blob_endpoint: str = setting(
+        "LD_BLOB_ENDPOINT", "", "URL of an S3 that is not Amazon's, such as a MinIO; empty means Amazon's.", secret=True
+    )
     secret_key: str = setting(
         "LD_SECRET_KEY",
         "",
@@ -89,7 +91,9 @@ class Settings:
     admin_key: str = setting(
         "LD_ADMIN_KEY", "", "The first admin key; when empty the first start makes one and prints it once.", secret=True
     )
-    jwt_jwks: str = setting("LD_JWT_JWKS", "", "File or URL of the public keys (JWKS) that tokens are checked with; empty means none.")
+    jwt_jwks: str = setting(
+        "LD_JWT_JWKS", "", "File or URL of the public keys (JWKS) that tokens are checked with; empty means none.", secret=True
+    )
     jwt_secret: str = setting(
         "LD_JWT_SECRET", "", "Secret that tokens with HS256 are checked with, at least 32 bytes; empty means none.", secret=True
     )
@@ -142,7 +146,9 @@ class Settings:
     webhook_allow: str = setting(
         "LD_WEBHOOK_ALLOW", "", "Hosts, addresses and networks, separated by commas, that webhooks may lead to though they are not public."
     )
-    inventree_url: str = setting("LD_INVENTREE_URL", "", "The InvenTree server that build requests are handed to; empty means none.")
+    inventree_url: str = setting(
+        "LD_INVENTREE_URL", "", "The InvenTree server that build requests are handed to; empty means none.", secret=True
+    )
     inventree_token: str = setting("LD_INVENTREE_TOKEN", "", "The token for it.", secret=True)
     webhook_timeout: float = setting("LD_WEBHOOK_TIMEOUT", 15.0, "Seconds a receiver has to answer, everything included.")
     relay_interval: float = setting("LD_RELAY_INTERVAL", 0.02, "Seconds between two looks of the relay at the events.")

@@ -3,7 +3,8 @@
 import subprocess
 
 import pytest
-from deployment import up
+from deployment import LD_SERVER, environment, some_port, up
+from processes import PATIENCE
 
 SECRETS = {
     "LD_ADMIN_KEY": "rsv_the-first-key-of-this-deployment-0123456789",
@@ -11,7 +12,14 @@ SECRETS = {
     "LD_JWT_SECRET": "hmac-0123456789-abcdefghij-0123456789",
     "LD_INVENTREE_TOKEN": "inv-0123456789-token",
 }
-SETTINGS = {**SECRETS, "LD_JWT_ISSUER": "https://issuer.example", "LD_JWT_AUDIENCE": "fleet", "LD_INVENTREE_URL": "http://127.0.0.1:1"}
+SETTINGS = {
+    **SECRETS,
+    "LD_LOG_LEVEL": "DEBUG",
+    "LD_JWT_ISSUER": "https://issuer.example",
+    "LD_JWT_AUDIENCE": "fleet",
+    "LD_INVENTREE_URL": "http://127.0.0.1:1",
+}
+PASSWORD = "pass-0123456789-word"
 WRONG = "rsv_a-key-that-somebody-mistyped-0123456789"
 
 
@@ -44,3 +52,42 @@ def processes(deployment):
     """What a list of processes shows of this deployment."""
     pids = ",".join(str(one.pid) for one in deployment.running.family())
     return [subprocess.run(["ps", "-ww", "-o", "args=", "-p", pids], capture_output=True, text=True, check=True).stdout]
+
+
+AWAY = f"ld:{PASSWORD}@127.0.0.1:1"
+ADDRESSES = {
+    "LD_DATABASE_URL": f"postgresql+psycopg://{AWAY}/ledger",
+    "LD_SPARQL_URL": f"http://{AWAY}/query",
+    "LD_BLOB_URL": "s3://bucket/prefix",
+    "LD_BLOB_ENDPOINT": f"http://{AWAY}",
+    "LD_HUEY_URL": f"redis://{AWAY}/0",
+    "LD_INVENTREE_URL": f"http://{AWAY}",
+}
+UNREADABLE = {
+    "LD_DATABASE_URL": f"postgresql+psycopg://ld:{PASSWORD}@127.0.0.1:port/ledger",
+    "LD_SPARQL_URL": f"http://ld:{PASSWORD}@127.0.0.1:port/query",
+    "LD_BLOB_URL": f"s4://ld:{PASSWORD}@bucket/prefix",
+    "LD_HUEY_URL": f"redis://ld:{PASSWORD}@127.0.0.1:port/0",
+}
+
+
+def test_no_command_tells_the_password_of_what_is_away(tmp_path):
+    commands = ("check", "keys list", "rebuild graphs", "up")
+    begun = [_begun(command, tmp_path / str(number), ADDRESSES) for number, command in enumerate(commands)]
+    for running in begun:
+        told, _ = running.communicate(timeout=PATIENCE)
+        assert "cannot be reached" in told and PASSWORD not in told
+
+
+def test_no_command_tells_the_password_of_an_address_that_cannot_be_read(tmp_path):
+    commands = {variable: "worker" if variable == "LD_HUEY_URL" else "check" for variable in UNREADABLE}
+    begun = [_begun(command, tmp_path / variable, {variable: UNREADABLE[variable]}) for variable, command in commands.items()]
+    for running in begun:
+        told, _ = running.communicate(timeout=PATIENCE)
+        assert told and PASSWORD not in told
+
+
+def _begun(command, data, settings):
+    line = [*LD_SERVER, *command.split(), "--data", str(data)]
+    told = environment(**settings, LD_LOG_LEVEL="DEBUG", LD_PORT=str(some_port()))
+    return subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=told)
