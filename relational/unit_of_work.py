@@ -8,10 +8,11 @@ import sqlite3
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import psycopg
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, func, select
 from sqlalchemy.pool import QueuePool
 
 from relational.allocations import Allocations
@@ -193,6 +194,14 @@ class Ledger:
         """Raises StoreUnavailable unless the ledger answers and has been migrated."""
         with self.read() as uow:
             uow.facts.get("base_iri")
+
+    def clock(self) -> datetime | None:
+        """What time it is where Postgres runs, in UTC; None for SQLite, which has the time of whoever asks."""
+        if self.engine.dialect.name == "sqlite":
+            return None
+        with outages_told(), self.engine.connect() as connection:
+            told: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
+        return told.astimezone(UTC)
 
     def connections(self) -> dict[str, int]:
         """How many connections of the pool are in use, and how many lie idle."""

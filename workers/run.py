@@ -3,10 +3,12 @@
 import os
 import socket
 from collections.abc import Callable
+from dataclasses import replace
 
 from ld_server.services.parts import Parts
 from workers.app import enlist, open_huey
 from workers.clock import make_clock
+from workers.common_time import CommonTime
 from workers.deliver import Deliverer
 from workers.projector import Projector
 from workers.relay import Relay
@@ -25,6 +27,7 @@ def run(parts: Parts, name: str, when_running: Callable[[], None]) -> None:
     `name` stands in leases, and no other worker that is alive has it. `when_running` is called once the consumer takes tasks.
     The parts stay open: they belong to the caller.
     """
+    parts = replace(parts, now=CommonTime(parts.ledger, parts.now))
     huey = open_huey(parts.settings.huey_url)
     clock = make_clock(enlist(huey, parts))
     consumer = huey.create_consumer(workers=TASKS_AT_ONCE, periodic=False, graceful_signal="TERM", shutdown_timeout=GRACE)
