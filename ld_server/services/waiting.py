@@ -1,9 +1,10 @@
 """What waits to be done after writes, since when, and why: one answer for readiness, `check` and the metrics."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from ld_server.domain.errors import StoreUnavailable
 from ld_server.resources.kind import written
 from ld_server.services.dispatch import RELAYED
 from ld_server.services.parts import Parts
@@ -32,11 +33,15 @@ SORTS: Mapping[str, Sort] = {
 
 @dataclass(frozen=True)
 class Lag:
-    """How much of a sort waits, since when the oldest that is due does, and who leads the work now, where somebody does."""
+    """
+    How much of a sort waits, since when the oldest that is due does, and who leads the work now, where somebody does. `hindrance` is what keeps
+    whoever does from it.
+    """
 
     sort: Sort
     backlog: Backlog
     leader: str | None
+    hindrance: str | None = None
 
     def seconds(self, now: datetime) -> float:
         """How long the oldest waits; 0 where nothing does."""
@@ -54,7 +59,9 @@ class Lag:
 
     @property
     def cause(self) -> str:
-        """Why it may be: who leads, or that nobody does."""
+        """Why it may be: what is in the way, who leads, or that nobody does."""
+        if self.hindrance is not None:
+            return self.hindrance
         if self.sort.lease is None:
             return "no worker is at work, or the receivers take their time"
         return "no worker is at work" if self.leader is None else f"{self.leader} is at it"
@@ -81,5 +88,16 @@ def lag(uow: UnitOfWork, part: str, now: datetime) -> Lag:
 
 def lag_of(parts: Parts, part: str) -> Lag:
     """What waits in a part now. Raises StoreUnavailable."""
+    now = parts.now()
     with parts.ledger.read() as uow:
-        return lag(uow, part, parts.now())
+        found = lag(uow, part, now)
+    return replace(found, hindrance=_hindrance(parts)) if part == "projection" and found.is_long(now) else found
+
+
+def _hindrance(parts: Parts) -> str | None:
+    """Why nothing can be brought to the SPARQL store, if that is so."""
+    try:
+        parts.sparql.ping()
+    except StoreUnavailable as refusal:
+        return refusal.detail.rstrip(".")
+    return None
