@@ -5,12 +5,14 @@ import dataclasses
 import re
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
 import yaml
 
 from ld_server.cli import COMMANDS
+from ld_server.http.throttle import proxies_of
 from ld_server.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -62,7 +64,8 @@ def test_systemd_finds_nothing_wrong_with_units(path):
 def test_the_image_copies_what_is_here_and_all_that_the_package_is_built_from():
     copied = {word for line in _instructions("COPY") if "--from" not in line for word in line.split()[:-1]}
     assert all((ROOT / one).exists() for one in copied)
-    assert {"pyproject.toml", "README.md", "ld_server", "relational", "workers", "shapes", "contexts"} <= copied
+    wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    assert {"pyproject.toml", "constraints.txt", "README.md", *wheel["packages"], *wheel["force-include"]} == copied
 
 
 def test_the_image_runs_the_command_as_somebody_without_rights():
@@ -96,6 +99,24 @@ def test_only_the_proxy_and_the_links_to_attachments_can_be_reached_from_outside
         "proxy": ["8000:8000"],
         "s3": ["127.0.0.1:9000:9000"],
     }
+
+
+def test_whoever_asks_is_known_by_the_address_that_the_proxy_saw():
+    """Headers of the server count in a location that sets none of its own; what a client says of its address is overwritten."""
+    server, *locations = (DEPLOY / "nginx.conf").read_text().split("    location ")
+    assert "proxy_set_header X-Forwarded-For $remote_addr;" in server
+    assert not [one for one in locations if "proxy_set_header" in one]
+    assert all(
+        one.is_private for one in proxies_of(Settings(trusted_proxies=_filled(SERVICES["web"]["environment"]["LD_TRUSTED_PROXIES"])))
+    )
+
+
+@pytest.mark.skipif(shutil.which("nginx") is None, reason="there is no nginx here")
+def test_nginx_finds_nothing_wrong_with_its_file(tmp_path):
+    (tmp_path / "nginx.conf").write_text(f"pid {tmp_path}/pid; events {{}} http {{ include {DEPLOY}/nginx.conf; }}")
+    told = subprocess.run(["nginx", "-t", "-c", str(tmp_path / "nginx.conf"), "-e", "stderr"], capture_output=True, text=True, check=False)
+    assert told.returncode == 0, told.stderr
+    assert "[warn]" not in told.stderr
 
 
 def test_nothing_waits_for_a_part_that_is_not_there():
