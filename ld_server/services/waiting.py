@@ -34,8 +34,8 @@ SORTS: Mapping[str, Sort] = {
 @dataclass(frozen=True)
 class Lag:
     """
-    How much of a sort waits, since when the oldest that is due does, and who leads the work now, where somebody does. `hindrance` is what keeps
-    whoever does from it.
+    How much of a sort waits, since when the oldest that is due does, and who leads the work now, where somebody does. `hindrance` is what
+    is in the way.
     """
 
     sort: Sort

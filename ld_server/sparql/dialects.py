@@ -47,6 +47,8 @@ class Standard:
     """The media types of tables that are asked for."""
     union: NamedNode | None = None
     """The graph that is kept equal to the union; None where that is the default graph, or the server's own business."""
+    by_digest = False
+    """Whether the user of a URL answers challenges; otherwise name and password are sent."""
 
     def refuse(self, query: str, is_told_twice: bool) -> None:
         """
@@ -79,6 +81,7 @@ class Virtuoso(Standard):
 
     tables = results.XML  # its JSON calls literals what they were called in a draft
     union = UNION
+    by_digest = True
 
     def refuse(self, query: str, is_told_twice: bool) -> None:
         if is_told_twice:

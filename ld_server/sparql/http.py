@@ -78,7 +78,7 @@ class HttpStore:
     """
 
     def __init__(self, endpoints: Callable[[], Endpoints], limits: Limits, pace: Pace | None = None, dialect: Standard = STANDARD) -> None:
-        self._wire = Wire(endpoints)
+        self._wire = Wire(endpoints, dialect.by_digest)
         self._limits = limits
         self._pace = pace
         self._dialect = dialect

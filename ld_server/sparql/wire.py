@@ -16,6 +16,7 @@ from urllib3.exceptions import HTTPError, ReadTimeoutError
 from ld_server.domain.errors import InvalidParameter, QueryLimitExceeded, StoreUnavailable
 from ld_server.sparql import results
 from ld_server.sparql.dialects import Parameters, Reply
+from ld_server.sparql.digest import Account
 from ld_server.sparql.port import Limits
 
 log = logging.getLogger(__name__)
@@ -28,6 +29,8 @@ GRACE_SECONDS = 0.5
 STALE_SECONDS = 1.0
 """A connection that was closed while nobody used it is lost within them."""
 CHUNK = 64 * 1024
+MOST_TARGETS = 1000
+"""URLs that are kept ready: every graph of a graph store has one of its own."""
 UNLIMITED = Limits(rows=1 << 62, octets=1 << 62)
 
 GRAPH_WANTED = f"{results.N_TRIPLES}, text/turtle;q=0.5, application/rdf+xml;q=0.4"
@@ -51,17 +54,21 @@ class _Target:
     pool: urllib3.HTTPConnectionPool
     path: str
     headers: Mapping[str, str]
+    account: Account | None
 
 
 class Wire:
     """
     Requests to one SPARQL server; threads may share it.
 
-    `endpoints` is asked again after a connection failed: a managed server may come back elsewhere.
+    `endpoints` is asked again after a connection failed: a managed server may come back elsewhere. A user in a URL is told to the server,
+    or answers its challenges where that is `by_digest`.
     """
 
-    def __init__(self, endpoints: Callable[[], Endpoints]) -> None:
+    def __init__(self, endpoints: Callable[[], Endpoints], by_digest: bool = False) -> None:
         self._find = endpoints
+        self._by_digest = by_digest
+        self._accounts: dict[str, Account] = {}
         self._found: Endpoints | None = None
         self._pools = urllib3.PoolManager(maxsize=16, block=False)
         self._targets: dict[str, _Target] = {}
@@ -139,23 +146,37 @@ class Wire:
         target = self._target(url)
         patience = urllib3.Timeout(connect=min(CONNECT_SECONDS, timeout), read=timeout)
         deadline = time.monotonic() + timeout
-        response = target.pool.urlopen(
-            method, target.path, body, {**target.headers, **headers}, retries=False, redirect=False, timeout=patience, preload_content=False
-        )
+        response = self._begun(target, method, body, headers, patience)
+        if target.account is not None and response.status == 401 and target.account.take(response.headers.get("WWW-Authenticate", "")):
+            response.close()
+            response = self._begun(target, method, body, headers, patience)
         media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         headers = {name.lower(): value for name, value in response.headers.items()}
         return Reply(response.status, _ALSO_CALLED.get(media_type, media_type), _read(response, deadline, limits), headers)
 
+    def _begun(
+        self, target: _Target, method: str, body: bytes, headers: Mapping[str, str], patience: urllib3.Timeout
+    ) -> urllib3.BaseHTTPResponse:
+        """The answer, whose body is to be read."""
+        who = target.account.answer(method, target.path) if target.account else target.headers
+        return target.pool.urlopen(
+            method, target.path, body, {**who, **headers}, retries=False, redirect=False, timeout=patience, preload_content=False
+        )
+
     def _target(self, url: str) -> _Target:
         if url not in self._targets:
+            if len(self._targets) >= MOST_TARGETS:
+                self._targets.clear()
             self._targets[url] = self._new_target(url)
         return self._targets[url]
 
     def _new_target(self, url: str) -> _Target:
         parts = urlsplit(url)
-        credentials = f"{unquote(parts.username)}:{unquote(parts.password or '')}" if parts.username else None
+        user, password = unquote(parts.username or ""), unquote(parts.password or "")
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        return _Target(self._pools.connection_from_url(url), path, urllib3.make_headers(basic_auth=credentials))
+        account = self._accounts.setdefault(parts.netloc, Account(user, password)) if user and self._by_digest else None
+        basic = f"{user}:{password}" if user and account is None else None
+        return _Target(self._pools.connection_from_url(url), path, urllib3.make_headers(basic_auth=basic), account)
 
 
 _ALSO_CALLED = {"application/json": results.JSON, "application/xml": results.XML, "text/xml": results.XML, "text/plain": results.N_TRIPLES}

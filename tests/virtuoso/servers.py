@@ -4,6 +4,7 @@ import shutil
 import socket
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.sparql_servers import free_port
@@ -42,14 +43,18 @@ ResultSetMaxRows = {rows}
 GRANTS = ('GRANT SPARQL_UPDATE TO "SPARQL"', "DB.DBA.RDF_DEFAULT_USER_PERMS_SET('nobody', 7)")
 """What docs/operations.md tells an operator to say, where whoever reaches the port may change everything."""
 
-ACCOUNT = ("DB.DBA.USER_CREATE('reservations', 'sesame')", 'GRANT SPARQL_UPDATE TO "reservations"', 'GRANT SPARQL_SELECT TO "reservations"')
-"""What it tells one to say for an account."""
+ACCOUNT = (
+    "DB.DBA.USER_CREATE('reservations', 'sesame')",
+    'GRANT SPARQL_UPDATE TO "reservations"',
+    "DB.DBA.RDF_DEFAULT_USER_PERMS_SET('reservations', 7)",
+)
+"""What it tells one to say for an account that alone may change anything."""
 
 
 class VirtuosoServer:
     """A server that can be stopped, and started again on the same ports with what it had. It fails where it is not installed."""
 
-    def __init__(self, directory: Path, rows: int = 1_000_000) -> None:
+    def __init__(self, directory: Path, rows: int = 1_000_000, said: Sequence[str] = GRANTS) -> None:
         assert shutil.which("virtuoso-t"), "Virtuoso is not installed: make test-virtuoso does it"
         http, self._sql = free_port(), free_port()
         self._directory = directory
@@ -57,7 +62,7 @@ class VirtuosoServer:
         self.url = f"virtuoso+http://127.0.0.1:{http}/sparql"
         self._http = http
         self.start()
-        self.execute(*GRANTS)
+        self.execute(*said)
 
     def start(self) -> None:
         command = ("virtuoso-t", "+configfile", "virtuoso.ini", "+foreground")

@@ -13,7 +13,7 @@ from ld_server.sparql import results
 from ld_server.sparql.store import SparqlStore, open_store
 from tests.contract.test_sparql_store import CAMERA, KIND, NAME, SCALE, many, product, rows
 from tests.virtuoso.differences import DIFFERENCES
-from tests.virtuoso.servers import GRANTS, VirtuosoServer
+from tests.virtuoso.servers import ACCOUNT, GRANTS, VirtuosoServer
 
 DURATION = NamedNode("http://www.w3.org/2001/XMLSchema#duration")
 OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
@@ -29,7 +29,7 @@ def store(settings: Settings) -> Iterator[SparqlStore]:
 
 def test_what_is_otherwise_and_what_to_grant_is_told_to_operators() -> None:
     told = OPERATIONS.read_text()
-    assert [one for one in (*DIFFERENCES.values(), *GRANTS) if one not in told] == []
+    assert [one for one in (*DIFFERENCES.values(), *GRANTS, *ACCOUNT) if one not in told] == []
 
 
 @pytest.mark.parametrize(
@@ -99,5 +99,25 @@ def test_a_server_that_was_killed_has_what_it_answered(tmp_path: Path) -> None:
         server.start()
         assert set(store.triples(CAMERA)) == set(product(CAMERA, "Camera"))
         assert rows(store, f"SELECT ?n {{ ?s <{NAME.value}> ?n }}") == [("Camera",)]
+    finally:
+        server.stop()
+
+
+def test_an_account_changes_what_nobody_else_may(tmp_path: Path) -> None:
+    server = VirtuosoServer(tmp_path, said=ACCOUNT)
+    try:
+        locked = server.url.replace("/sparql", "/sparql-auth")
+
+        def store(url: str) -> SparqlStore:
+            return open_store(Settings(data_dir=tmp_path, sparql_url=url))
+
+        ours = store(locked.replace("http://", "http://reservations:sesame@"))
+        for number in range(3):
+            ours.replace({CAMERA: product(CAMERA, f"Camera {number}"), SCALE: product(SCALE, "Scale")})
+        assert rows(ours, f"SELECT ?n {{ ?s <{NAME.value}> ?n }}") == [("Camera 2",), ("Scale",)]
+        for url in (locked, locked.replace("http://", "http://reservations:guess@"), server.url):
+            with pytest.raises((StoreUnavailable, ValueError)):
+                store(url).replace({CAMERA: []})
+        assert set(ours.triples(CAMERA)) == set(product(CAMERA, "Camera 2"))
     finally:
         server.stop()
