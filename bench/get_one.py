@@ -1,4 +1,4 @@
-"""GET of one reservation against a Falcon hello-world: same gunicorn settings, same request headers, turn by turn."""
+"""GET of one reservation against a Falcon hello-world: same web server and settings, same request headers, turn by turn."""
 
 import itertools
 import statistics
@@ -13,26 +13,35 @@ from bench.post import post_story
 from bench.servers import KEY, cpu_seconds, free_port, hello, settings_at, web_only
 from bench.table import Row, print_table
 
-ROUNDS, REQUESTS, CONNECTIONS = 5, 4000, 8
+ROUNDS, REQUESTS, CONNECTIONS = 5, 2000, 8
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory() as directory:
-        ours = settings_at(Path(directory), free_port(), sparql_url="memory:")
-        theirs = settings_at(Path(directory) / "hello", free_port(), sparql_url="memory:")
-        with web_only(ours) as our_process, hello(theirs) as their_process:
-            story = post_story(ours.port, reservations=1)
-            cases = {
-                "Falcon hello-world": (theirs.port, their_process, _get("/hello", "application/ld+json")),
-                "GET reservation, JSON-LD": (ours.port, our_process, _get(story.reservations[0], "application/ld+json")),
-                "GET reservation, 304": (ours.port, our_process, _get(story.reservations[0], "application/ld+json", story.etag)),
-                "GET reservation, Turtle": (ours.port, our_process, _get(story.reservations[0], "text/turtle")),
-            }
-            print_table(_rows({name: [_round(*case) for _ in range(1)] for name, case in cases.items()}, warm=True))
-            measured: dict[str, list[tuple[Result, float]]] = {name: [] for name in cases}
-            for name, case in itertools.chain.from_iterable([cases.items()] * ROUNDS):
-                measured[name].append(_round(*case))
-            print_table(_rows(measured))
+    for server in ("gunicorn", "granian"):
+        with tempfile.TemporaryDirectory() as directory:
+            _compare(server, Path(directory))
+
+
+def _compare(server: str, directory: Path) -> None:
+    ours = settings_at(directory, free_port(), sparql_url="memory:", server=server)
+    theirs = settings_at(directory / "hello", free_port(), sparql_url="memory:", server=server)
+    with web_only(ours) as our_process, hello(theirs) as their_process:
+        story = post_story(ours.port, reservations=1)
+        item_type = story.item_type.rpartition("/")[2]
+        available = f"/v1/availability?itemTypeId={item_type}&startTime=2027-03-01T00:00:00Z&endTime=2027-03-02T00:00:00Z"
+        cases = {
+            "Falcon hello-world": (theirs.port, their_process, _get("/hello", "application/ld+json")),
+            "GET reservation, JSON-LD": (ours.port, our_process, _get(story.reservations[0], "application/ld+json")),
+            "GET reservation, 304": (ours.port, our_process, _get(story.reservations[0], "application/ld+json", story.etag)),
+            "GET reservation, Turtle": (ours.port, our_process, _get(story.reservations[0], "text/turtle")),
+            "GET availability": (ours.port, our_process, _get(available, "application/ld+json")),
+        }
+        for case in cases.values():
+            _round(*case)
+        measured: dict[str, list[tuple[Result, float]]] = {name: [] for name in cases}
+        for name, case in itertools.chain.from_iterable([cases.items()] * ROUNDS):
+            measured[name].append(_round(*case))
+        print_table(_rows(server, measured))
 
 
 def _get(path: str, accept: str, etag: str | None = None) -> bytes:
@@ -54,11 +63,11 @@ def _round(port: int, process: psutil.Process, wire: bytes) -> tuple[Result, flo
     return result, (cpu_seconds(process) - before) * 1000 / len(result.statuses)
 
 
-def _rows(measured: dict[str, list[tuple[Result, float]]], warm: bool = False) -> list[Row]:
+def _rows(server: str, measured: dict[str, list[tuple[Result, float]]]) -> list[Row]:
     rates = {name: statistics.median(result.rate for result, _ in rounds) for name, rounds in measured.items()}
     costs = {name: statistics.median(cost for _, cost in rounds) for name, rounds in measured.items()}
     base = next(iter(rates))
-    title = "GET (warm-up, one round)" if warm else f"GET: median of {ROUNDS} rounds of {REQUESTS} requests, {CONNECTIONS} connections"
+    title = f"{server}: median of {ROUNDS} rounds of {REQUESTS} requests, {CONNECTIONS} connections"
     rows = [Row((title, "requests/s", "of hello-world", "server CPU per request", "of hello-world"))]
     for name, rate in rates.items():
         cost = costs[name]

@@ -1,13 +1,13 @@
-"""Falcon's hello-world under our gunicorn settings: what an answer costs before it is about anything."""
+"""Falcon's hello-world under our web servers and their settings: what an answer costs before it is about anything."""
 
 import os
 from typing import Any
 
 import falcon
-from gunicorn.app.base import BaseApplication
 
+from ld_server import granian_server
 from ld_server.settings import Settings
-from ld_server.wsgi import gunicorn_settings
+from ld_server.wsgi import WebServer
 
 
 class Hello:
@@ -16,17 +16,21 @@ class Hello:
         resp.data = b'{"hello": "world"}'
 
 
-class HelloServer(BaseApplication):
-    def load_config(self) -> None:
-        for name, value in gunicorn_settings(Settings.from_environment(os.environ)).items():
-            self.cfg.set(name, value)
-
+class HelloServer(WebServer):
     def load(self) -> Any:
-        app = falcon.App()
-        app.add_route("/health/live", Hello())
-        app.add_route("/hello", Hello())
-        return app
+        return hello()
+
+
+def hello(*_settings: Settings) -> Any:
+    app = falcon.App()
+    app.add_route("/health/live", Hello())
+    app.add_route("/hello", Hello())
+    return app
 
 
 if __name__ == "__main__":
-    HelloServer().run()
+    chosen = Settings.from_environment(os.environ)
+    if chosen.server == "granian":
+        granian_server.serve(chosen, hello)
+    else:
+        HelloServer(chosen).run()

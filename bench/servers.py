@@ -77,7 +77,7 @@ def whole(settings: Settings) -> Iterator[psutil.Process]:
 
 @contextmanager
 def hello(settings: Settings) -> Iterator[psutil.Process]:
-    """A Falcon hello-world under the same gunicorn settings."""
+    """A Falcon hello-world under the same web server with the same settings."""
     with running([sys.executable, "-m", "bench.hello"], environment_of(settings), settings.port) as process:
         yield process
 

@@ -9,6 +9,7 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from wsgiref.types import WSGIApplication
@@ -56,8 +57,8 @@ def refuse_where_missing(settings: Settings) -> None:
         raise InvalidSetting("LD_SERVER=granian needs the extra: pip install 'ld-reservations[granian]'")
 
 
-def serve(settings: Settings) -> None:
-    """Serves until SIGTERM or SIGINT. Must be called in the main thread."""
+def serve(settings: Settings, make: Callable[[Settings], WSGIApplication] | None = None) -> None:
+    """Serves what each worker makes (our application) until SIGTERM or SIGINT. Must be called in the main thread."""
     logging.getLogger("_granian").setLevel(logging.WARNING)
     server = Server(
         "ld_server",  # a name for its messages: what is served is loaded by `_application`
@@ -71,13 +72,17 @@ def serve(settings: Settings) -> None:
         respawn_failed_workers=True,
         workers_kill_timeout=GRACE,
     )
-    server.serve(target_loader=partial(_application, settings, os.getpid()), wrap_loader=False)
+    server.serve(target_loader=partial(_application, settings, os.getpid(), make or _ours), wrap_loader=False)
 
 
-def _application(settings: Settings, master: int) -> WSGIApplication:
+def _application(settings: Settings, master: int, make: Callable[[Settings], WSGIApplication]) -> WSGIApplication:
     """Called in each worker, which ends with its master."""
     if die_with_parent() and os.getppid() != master:
         sys.exit(0)
+    return make(settings)
+
+
+def _ours(settings: Settings) -> WSGIApplication:
     parts = build(settings)
     signal.signal(ENDING, lambda _number, _frame: parts.ending.set())
     return create_app(parts)
