@@ -199,9 +199,8 @@ class Documents(Heads):
         """
         return int(self._connection.execute(_HORIZON[self._connection.dialect.name]).scalar_one())
 
-    def each(self, kind: str | None = None, batch: int = 500) -> Iterator[Head]:
-        """Every resource (of a kind) by kind and number, read `batch` at a time, so that memory stays small."""
-        after = ("", 0)
+    def each(self, kind: str | None = None, batch: int = 500, after: tuple[str, int] = ("", 0)) -> Iterator[Head]:
+        """Every resource (of a kind) behind a kind and number, in this order, read `batch` at a time, so that memory stays small."""
         while heads := self._batch(kind, after, batch):
             yield from heads
             after = (heads[-1].kind, heads[-1].number)
@@ -211,6 +210,11 @@ class Documents(Heads):
         tallied = tables.tallies.c
         query = select(func.coalesce(func.sum(tallied.count), 0)).where(tallied.kind == kind)
         return int(self._connection.execute(query).scalar_one()) + self._added[kind]
+
+    def total(self) -> int:
+        """How many resources there are of all kinds, by the tallies."""
+        query = select(func.coalesce(func.sum(tables.tallies.c.count), 0))
+        return int(self._connection.execute(query).scalar_one()) + self._added.total()
 
     def _batch(self, kind: str | None, after: tuple[str, int], batch: int) -> Sequence[Head]:
         stored = tables.documents.c

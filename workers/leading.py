@@ -51,6 +51,11 @@ class Leader:
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
 
+    @property
+    def leads(self) -> bool:
+        """Whether it had the lease when it last asked."""
+        return self._leading
+
     def run_once(self, now: datetime) -> int:
         """Does at most one batch, if we lead; how much that was. Raises StoreUnavailable when it cannot be done now."""
         raise NotImplementedError

@@ -8,12 +8,11 @@ every graph is compared with its document once more after it was brought.
 """
 
 import logging
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
 from ld_server.domain.errors import StoreUnavailable
-from ld_server.rdf.datasets import Graph, graphs_of
-from ld_server.rdf.personal import without_persons
+from ld_server.services.graphs import graphs_of_heads
 from ld_server.services.meters import REVISIONS_PROJECTED
 from ld_server.services.parts import Parts
 from ld_server.sparql import results
@@ -28,9 +27,10 @@ SET_ASIDE = timedelta(seconds=60)
 LOOKS = timedelta(seconds=10)
 """Between two looks whether the store has been emptied."""
 
-ANYTHING = "ASK { GRAPH ?g { ?s ?p ?o } }"
+MANY = 50
+"""So many graphs at once are looked up first: most of them may be new, and then it is worth it."""
 
-Progress = Callable[[int, int], object]
+ANYTHING = "ASK { GRAPH ?g { ?s ?p ?o } }"
 
 
 class Projector(Leader):
@@ -72,9 +72,7 @@ class Projector(Leader):
         if self._looked_at is not None and self._looked_at <= now < self._looked_at + LOOKS:
             return
         self._looked_at = now
-        if self._rows_aside or results.truth(
-            self._parts.sparql.query(ANYTHING, results.JSON, timeout=self._parts.settings.sparql_timeout).body
-        ):
+        if self._rows_aside or not is_empty(self._parts):
             return
         with self._parts.ledger.write() as uow:
             if uow.projections.backlog().count == 0 and (count := uow.projections.enqueue_all(now)):
@@ -118,39 +116,16 @@ def bring(parts: Parts, identifiers: Collection[str]) -> None:
     """
     heads = _heads(parts, identifiers)
     while identifiers:
-        there = [Graph(parts.naming.iri(one), heads[one].body) for one in identifiers if one in heads]
         gone = [parts.naming.iri(one) for one in identifiers if one not in heads]
-        graphs = graphs_of(there, parts.contexts).items()
-        hidden = {name: without_persons(triples, parts.sealing.pseudonym) for name, triples in graphs}
-        parts.sparql.replace({**dict.fromkeys(gone, ()), **hidden})
+        graphs = {**dict.fromkeys(gone, ()), **graphs_of_heads([heads[one] for one in identifiers if one in heads], parts)}
+        (parts.sparql.fill if len(graphs) >= MANY else parts.sparql.replace)(graphs)
         brought, heads = heads, _heads(parts, identifiers)
         identifiers = [one for one in identifiers if _revision(brought, one) != _revision(heads, one)]
 
 
-def rebuild(parts: Parts, progress: Progress | None = None) -> int:
-    """
-    Brings every document, then drops the graphs under our base IRI that belong to none; how many documents there are.
-
-    Queries go on meanwhile, and see every graph in its old or in its new state. `progress` is told how many are done, of how many.
-    """
-    names = list(parts.sparql.graph_names())
-    with parts.ledger.read() as uow:
-        identifiers = [head.identifier for head in uow.documents.each()]
-    for done, batch in _batches(identifiers, parts.settings.projector_batch):
-        bring(parts, batch)
-        if progress is not None:
-            progress(done, len(identifiers))
-    known = {parts.naming.iri(identifier) for identifier in identifiers}
-    strays = [name for name in names if name not in known and name.startswith(parts.settings.base_iri + "/")]
-    parts.sparql.replace({name: [] for name in strays})
-    return len(identifiers)
-
-
-def _batches(identifiers: Sequence[str], size: int) -> Iterator[tuple[int, Sequence[str]]]:
-    """Pieces of a list, each with the number of items up to its end."""
-    for start in range(0, len(identifiers), size):
-        batch = identifiers[start : start + size]
-        yield start + len(batch), batch
+def is_empty(parts: Parts) -> bool:
+    """Whether the SPARQL store has nothing at all. Raises StoreUnavailable."""
+    return not results.truth(parts.sparql.query(ANYTHING, results.JSON, timeout=parts.settings.sparql_timeout).body)
 
 
 def _heads(parts: Parts, identifiers: Collection[str]) -> dict[str, Head]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 
 from ld_server.bootstrap import WrongBase
-from ld_server.cli import backups, exchange, keys, processes, upkeep
+from ld_server.cli import backups, exchange, graphs, keys, processes, upkeep
 from ld_server.cli.backups import BrokenBackup
 from ld_server.cli.deployment import Arguments, data_argument, web_arguments
 from ld_server.domain.errors import Refusal
@@ -39,7 +39,7 @@ COMMANDS = (
     Command("keys revoke", "Make an API key useless.", keys.revoke, (keys.revocation_arguments,)),
     Command("rebuild index", "Derive the index rows from the documents again.", upkeep.rebuild_index),
     Command("rebuild counters", "Count the promises of every stock pool again.", upkeep.rebuild_counters),
-    Command("rebuild graphs", "Bring every document to the SPARQL store again, and drop the graphs of none.", upkeep.rebuild_graphs),
+    Command("rebuild graphs", "Make every graph of the SPARQL store equal to its document.", graphs.rebuild_graphs, (graphs.arguments,)),
     Command("check", "Tell whether every store is reachable and in step, and every document in shape.", upkeep.check),
     Command("export", "Write the whole dataset, or a part of it, as one file.", exchange.export, (exchange.export_arguments,)),
     Command(

@@ -5,8 +5,9 @@ import dataclasses
 import shutil
 import sys
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any
 
 import orjson
@@ -18,17 +19,14 @@ from ld_server.rdf.representation import serialized, triples_of
 from ld_server.resources import KINDS
 from ld_server.resources.attachment import ATTACHMENT
 from ld_server.services import counters, index
-from ld_server.services.graphs import graph_of
+from ld_server.services.graphs import differing
 from ld_server.services.parts import Parts
 from ld_server.services.waiting import lag_of
 from ld_server.settings import InvalidSetting, Settings
-from ld_server.sparql.memory import open_memory_store
-from ld_server.sparql.port import SparqlStore
 from ld_server.supervisor.claims import claim_directory
-from ld_server.supervisor.household import MANAGED
+from ld_server.supervisor.household import MANAGED, advice
 from relational.documents import Authorship, Head
 from relational.unit_of_work import UnitOfWork
-from workers.projector import rebuild
 
 
 def migrate(given: argparse.Namespace) -> int:
@@ -45,13 +43,6 @@ def migrate(given: argparse.Namespace) -> int:
 def rebuild_index(given: argparse.Namespace) -> int:
     with _parts(given) as parts:
         print(f"indexed {index.rebuild(parts.ledger)} documents")
-    return 0
-
-
-def rebuild_graphs(given: argparse.Namespace) -> int:
-    with _parts(given) as parts:
-        count = rebuild(parts, lambda done, total: print(f"{done} of {total} documents", file=sys.stderr))
-    print(f"the SPARQL store holds the graphs of {count} documents")
     return 0
 
 
@@ -84,7 +75,10 @@ def _ledger(parts: Parts) -> tuple[bool, str]:
 
 
 def _sparql(parts: Parts) -> tuple[bool, str]:
-    parts.sparql.ping()
+    try:
+        parts.sparql.ping()
+    except StoreUnavailable as refusal:
+        return True, f"{refusal}{advice(parts.settings) if parts.settings.sparql_url == MANAGED else ''}"
     return False, "is reachable"
 
 
@@ -116,37 +110,20 @@ def _waiting(part: str) -> Callable[[Parts], tuple[bool, str]]:
 def _graphs(parts: Parts) -> tuple[bool, str]:
     """Revisions that wait for the projector are no fault; a graph of what is not there, or one that says something else, is."""
     strange = set(parts.sparql.graph_names())
-    scale, wrong, count = open_memory_store(parts.settings), [], 0
+    wrong: list[str] = []
+    count = 0
     with parts.ledger.read() as uow:
         late = {identifier for _, identifier in uow.projections.pending(1_000_000)}
         strange -= {parts.naming.iri(identifier) for identifier in late}
-        for head in (one for one in uow.documents.each(batch=BATCH) if one.identifier not in late):
-            strange.discard(parts.naming.iri(head.identifier))
-            count += 1
-            wrong += [] if _same(parts, head, scale) else [head.identifier]
+        heads = (one for one in uow.documents.each(batch=BATCH) if one.identifier not in late)
+        while some := list(islice(heads, BATCH)):
+            strange -= {parts.naming.iri(head.identifier) for head in some}
+            wrong += differing(some, parts)
+            count += len(some)
     told = [f"{len(wrong)} differ from their documents ({', '.join(wrong[:5])})"] if wrong else []
     told += [f"{len(strange)} belong to nothing ({', '.join(sorted(strange)[:5])})"] if strange else []
-    return bool(told), "; ".join(told) or f"{count} are equal to their documents"
-
-
-def _same(parts: Parts, head: Head, scale: SparqlStore) -> bool:
-    """
-    Whether the graph has as many statements as the document and the same ones, as far as they have no blank nodes.
-
-    Stores write some values in their own way (Oxigraph drops trailing zeros of a time): both sides are weighed on one scale.
-    """
-    name = parts.naming.iri(head.identifier)
-    expected, stored = (_weighed(triples, name, scale) for triples in (graph_of(head.body, parts), parts.sparql.triples(name)))
-    return len(expected) == len(stored) and _ground(expected) == _ground(stored)
-
-
-def _weighed(triples: Sequence[Any], name: str, scale: SparqlStore) -> Sequence[Any]:
-    scale.replace({name: triples})
-    return scale.triples(name)
-
-
-def _ground(triples: Sequence[Any]) -> set[str]:
-    return {text for text in map(str, triples) if "_:" not in text}
+    mended = "; ld-server rebuild graphs makes them equal"
+    return bool(told), "; ".join(told) + mended if told else f"{count} are equal to their documents"
 
 
 def _shapes(parts: Parts) -> tuple[bool, str]:

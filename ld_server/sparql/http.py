@@ -12,7 +12,7 @@ every change has to be mirrored there; twice, that the server makes a union with
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -25,7 +25,7 @@ from ld_server.sparql import dialects, guard, results
 from ld_server.sparql.dialects import STANDARD, VIRTUOSO, Standard
 from ld_server.sparql.pace import Pace
 from ld_server.sparql.port import Answer, Dataset, Limits, limits_of
-from ld_server.sparql.updates import arrival, departure, replacement
+from ld_server.sparql.updates import addition, arrival, departure, is_ground, quads, replacement
 from ld_server.sparql.wire import CHANGE_SECONDS, CONNECT_SECONDS, GRAPH_WANTED, UNLIMITED, Endpoints, Wire, given_up
 
 log = logging.getLogger(__name__)
@@ -68,7 +68,7 @@ def _managed(address: Path) -> Endpoints:
         base = address.read_text(encoding="ascii").strip()
     except OSError as error:
         raise StoreUnavailable("The SPARQL server has not been started.") from error
-    return Endpoints(f"{base}/query", f"{base}/update")
+    return Endpoints(f"{base}/query", f"{base}/update", quads=f"{base}/store")
 
 
 class HttpStore:
@@ -93,6 +93,18 @@ class HttpStore:
         else:
             self._wire.update(replacement(graphs, self._mirrors()))
 
+    def fill(self, graphs: Mapping[str, Sequence[Triple]]) -> None:
+        if not graphs or self._wire.has_graph_store():
+            self.replace(graphs)
+            return
+        there = set(self._present(graphs))
+        new = {name: triples for name, triples in graphs.items() if triples and name not in there and is_ground(triples)}
+        self.replace({name: triples for name, triples in graphs.items() if name not in new})
+        if new and self._wire.takes_quads():
+            self._wire.add(results.n_quads(quads(new, self._mirrors())))
+        elif new:
+            self._wire.update(addition(new, self._mirrors()))
+
     def query(
         self, query: str, accept: str, *, default_graphs: Sequence[str] = (), named_graphs: Sequence[str] = (), timeout: float
     ) -> Answer:
@@ -111,6 +123,14 @@ class HttpStore:
         query = f"CONSTRUCT {{ ?s ?p ?o }} WHERE {{ GRAPH {NamedNode(graph)} {{ ?s ?p ?o }} }}"
         return results.statements(self._ask(query, results.N_TRIPLES, True, None, (graph,), CHANGE_SECONDS, UNLIMITED).body)
 
+    def contents(self, graphs: Sequence[str]) -> dict[str, list[Triple]]:
+        """A server that takes graphs one by one is asked for them so, too."""
+        if self._wire.has_graph_store():
+            found = {name: self.triples(name) for name in graphs}
+            return {name: triples for name, triples in found.items() if triples}
+        query = f"SELECT ?g ?s ?p ?o WHERE {{ {_one_of(graphs)} GRAPH ?g {{ ?s ?p ?o }} }}"
+        return results.graphs_in_table(self._ask(query, results.JSON, False, None, ("?g",), CHANGE_SECONDS, UNLIMITED).body)
+
     def clear(self) -> None:
         for update in self._dialect.emptying(self.graph_names):
             self._wire.update(update)
@@ -123,6 +143,11 @@ class HttpStore:
 
     def close(self) -> None:
         self._wire.close()
+
+    def _present(self, graphs: Iterable[str]) -> Iterator[str]:
+        """Those of the graphs that hold a triple."""
+        found = self._table(f"SELECT DISTINCT ?g WHERE {{ {_one_of(graphs)} GRAPH ?g {{ ?s ?p ?o }} }}", ("?g",))
+        return (row["g"]["value"] for row in found)
 
     def _put(self, graphs: Mapping[str, Sequence[Triple]], mirrored: bool) -> None:
         """Several requests for each graph. Broken off anywhere, the same replacement again makes it good."""
@@ -180,3 +205,7 @@ class HttpStore:
         probes = (name for name in self.graph_names() if name.startswith(PROBE))
         for name in [name for name in probes if float(name.removeprefix(PROBE).split(":")[0]) < latest]:
             self._wire.update(f"DROP SILENT GRAPH {NamedNode(name)}")
+
+
+def _one_of(graphs: Iterable[str]) -> str:
+    return f"VALUES ?g {{ {' '.join(str(NamedNode(name)) for name in graphs)} }}"

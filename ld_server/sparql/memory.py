@@ -19,7 +19,7 @@ from ld_server.domain.errors import InvalidParameter, StoreUnavailable
 from ld_server.settings import Settings
 from ld_server.sparql import guard, results
 from ld_server.sparql.port import Answer, Dataset, Limits, limits_of
-from ld_server.sparql.updates import replacement
+from ld_server.sparql.updates import is_ground, quads, replacement
 
 _Result = TypeVar("_Result")
 
@@ -44,6 +44,13 @@ class MemoryStore:
         with self._changing:
             self._update(update)
 
+    def fill(self, graphs: Mapping[str, Sequence[Triple]]) -> None:
+        with self._changing:
+            there = {name for name in graphs if self._store.contains_named_graph(NamedNode(name))}
+            new = {name: triples for name, triples in graphs.items() if triples and name not in there and is_ground(triples)}
+            self._store.extend(quads(new, mirrored=True))
+        self.replace({name: triples for name, triples in graphs.items() if name not in new})
+
     def query(
         self, query: str, accept: str, *, default_graphs: Sequence[str] = (), named_graphs: Sequence[str] = (), timeout: float
     ) -> Answer:
@@ -57,6 +64,10 @@ class MemoryStore:
 
     def triples(self, graph: str) -> list[Triple]:
         return [quad.triple for quad in self._store.quads_for_pattern(None, None, None, NamedNode(graph))]
+
+    def contents(self, graphs: Sequence[str]) -> dict[str, list[Triple]]:
+        found = {name: self.triples(name) for name in graphs}
+        return {name: triples for name, triples in found.items() if triples}
 
     def clear(self) -> None:
         with self._changing:

@@ -54,6 +54,13 @@ class SparqlStore(Protocol):
         Raises ValueError for a name that is no absolute IRI.
         """
 
+    def fill(self, graphs: Mapping[str, Sequence[Triple]]) -> None:
+        """
+        The same for many graphs of which most are new: those come in bulk where the backend can.
+
+        Each graph is whole at every moment, but not all of them are there at once.
+        """
+
     def query(
         self, query: str, accept: str, *, default_graphs: Sequence[str] = (), named_graphs: Sequence[str] = (), timeout: float
     ) -> Answer:
@@ -70,6 +77,9 @@ class SparqlStore(Protocol):
 
     def triples(self, graph: str) -> list[Triple]:
         """All triples of one graph; none when there is no such graph."""
+
+    def contents(self, graphs: Sequence[str]) -> dict[str, list[Triple]]:
+        """All triples of several graphs, by their names; those that there are not are left out."""
 
     def clear(self) -> None:
         """Drop everything the store holds, also what others have put there."""

@@ -5,11 +5,12 @@ Stores are asked for JSON (tables and booleans) or N-Triples (graphs) only. An O
 long said 200 by then, and writes its excuse where the next row would have been: of all its syntaxes these two show it for sure.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import IO, Any
 
 import orjson
 from pyoxigraph import (
+    Quad,
     QueryBoolean,
     QueryResultsFormat,
     QuerySolutions,
@@ -71,6 +72,19 @@ def statements(body: bytes, media_type: str = N_TRIPLES) -> list[Triple]:
         return [Triple(one.subject, one.predicate, one.object) for one in parse(body, GRAPHS[media_type])]
     except SyntaxError as error:
         raise Unfinished(str(error)) from error
+
+
+def graphs_in_table(body: bytes) -> dict[str, list[Triple]]:
+    """The triples of each graph in the answer to SELECT ?g ?s ?p ?o, in JSON."""
+    found: dict[str, list[Triple]] = {}
+    for graph, *triple in parse_query_results(body, QueryResultsFormat.JSON):  # type: ignore[union-attr]
+        found.setdefault(graph.value, []).append(Triple(*triple))
+    return found
+
+
+def n_quads(quads: Iterable[Quad]) -> bytes:
+    """Statements in graphs as N-Quads, one a line."""
+    return _bytes(serialize(quads, format=RdfFormat.N_QUADS))
 
 
 def n_triples(triples: Sequence[Triple]) -> bytes:

@@ -9,10 +9,10 @@ item type is and is called: over 10,000 reservations of 50 item types it counted
 their names, instead of 50 and 0.04 s. A replacement costs 2.8 ms instead of 2.0 ms, the files are larger by two fifths.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from pyoxigraph import BlankNode, NamedNode, Triple
+from pyoxigraph import BlankNode, DefaultGraph, NamedNode, Quad, Triple
 
 
 def replacement(graphs: Mapping[str, Sequence[Triple]], mirrored: bool) -> str:
@@ -21,6 +21,25 @@ def replacement(graphs: Mapping[str, Sequence[Triple]], mirrored: bool) -> str:
     departures = [departure(name) for name in names] if mirrored else [f"DROP SILENT GRAPH {name}" for name in names]
     arrivals = [arrival(name) for name, triples in zip(names, graphs.values(), strict=True) if mirrored and triples]
     return " ;\n".join([*departures, *_insertion(graphs), *arrivals])
+
+
+def is_ground(triples: Sequence[Triple]) -> bool:
+    """Whether there is no blank node in it: such a graph may be added to itself."""
+    return not any(isinstance(term, BlankNode) for one in triples for term in (one.subject, one.object))
+
+
+def addition(graphs: Mapping[str, Sequence[Triple]], mirrored: bool) -> str:
+    """Graphs that there are not, none of which has a blank node, come to the others. None may be empty."""
+    blocks = [_block(number, name, triples) for number, (name, triples) in enumerate(graphs.items())]
+    union = "\n".join(f"{one.subject} {one.predicate} {one.object} ." for triples in graphs.values() for one in triples) if mirrored else ""
+    return f"INSERT DATA {{ {union} {' '.join(blocks)} }}"
+
+
+def quads(graphs: Mapping[str, Sequence[Triple]], mirrored: bool) -> Iterator[Quad]:
+    """The same as statements."""
+    for name, triples in graphs.items():
+        places = (NamedNode(name), DefaultGraph()) if mirrored else (NamedNode(name),)
+        yield from (Quad(one.subject, one.predicate, one.object, place) for one in triples for place in places)
 
 
 def departure(name: NamedNode, union: NamedNode | None = None) -> str:

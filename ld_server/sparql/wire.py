@@ -40,11 +40,15 @@ _GAVE_UP = ("timeout", "timed out", "time limit", "time-out", "cancel")
 
 @dataclass(frozen=True)
 class Endpoints:
-    """Where a server takes queries and updates, and where it keeps graphs ("" when that is not to be used)."""
+    """
+    Where a server takes queries and updates, where it keeps graphs, and where it takes quads of any number of graphs at once, all of them
+    or none ("" where that is not to be used).
+    """
 
     query: str
     update: str
     graph_store: str = ""
+    quads: str = ""
 
 
 @dataclass(frozen=True)
@@ -97,6 +101,13 @@ class Wire:
         """Replaces one graph by N-Triples, or drops it when there are none. Raises as `update`."""
         method = "PUT" if triples else "DELETE"
         self._change(method, lambda: f"{self._endpoints().graph_store}?graph={quote(graph, safe='')}", triples, "text/turtle")
+
+    def add(self, quads: bytes) -> None:
+        """Adds N-Quads to what there is. Raises as `update`."""
+        self._change("POST", lambda: self._endpoints().quads, quads, "application/n-quads")
+
+    def takes_quads(self) -> bool:
+        return bool(self._endpoints().quads)
 
     def has_graph_store(self) -> bool:
         return bool(self._endpoints().graph_store)

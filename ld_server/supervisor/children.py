@@ -23,6 +23,7 @@ class Role:
     `is_ready()` tells whether it serves now and may block for a second or two.
     When the service stops, roles with a smaller `leaves` go first: what others call goes last.
     `is_watched` roles are ended when they work on what nobody waits for, and when they have more than `memory` bytes (0 means any).
+    `advice` is told with its death, where it dies again and again.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Role:
     leaves: int = 1
     is_watched: bool = False
     memory: int = 0
+    advice: str = ""
 
 
 @dataclass(frozen=True)

@@ -78,9 +78,16 @@ def _sparql(settings: Settings) -> Role:
         is_ready=is_ready,
         environment={"RUST_MIN_STACK": str(STACK)},
         leaves=2,
+        advice=advice(settings),
         is_watched=True,
         memory=settings.sparql_memory,
     )
+
+
+def advice(settings: Settings) -> str:
+    """What can be done where the managed SPARQL store does not start, as the end of a sentence."""
+    files = settings.data_dir / "graphs"
+    return f"; if its files in {files} are broken, ld-server rebuild graphs --afresh sets them aside and fills new ones"
 
 
 def _web(settings: Settings) -> Role:

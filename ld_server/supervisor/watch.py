@@ -98,9 +98,12 @@ class Watch:
         now = self._clock()
         child.deaths = 1 if child.was_cut_short else self._patience.deaths_in_a_row(child.deaths, now - child.started_at)
         if child.deaths >= self._attempts and not self._was_ready:
-            raise StartFailed(f"{child.role.name} does not start ({cause_of(status)})")
+            raise StartFailed(f"{child.role.name} does not start ({cause_of(status)}){child.role.advice}")
         child.due_at = now + self._patience.pause(child.deaths)
-        self._say(f"{child.role.name} ended ({cause_of(status)}); it is started again in {child.due_at - now:g} s")
+        self._say(f"{child.role.name} ended ({cause_of(status)}); it is started again in {child.due_at - now:g} s{self._advice(child)}")
+
+    def _advice(self, child: Child) -> str:
+        return child.role.advice if child.deaths >= self._attempts else ""
 
     def _start_if_due(self, child: Child) -> None:
         if child.pid is None and self._clock() >= child.due_at:

@@ -141,6 +141,38 @@ def test_an_empty_graph_is_dropped(store: SparqlStore) -> None:
     assert rows(store, "SELECT ?s WHERE { ?s a <http://schema.org/Product> }") == [(SCALE,)]
 
 
+def test_many_graphs_are_filled_as_they_are_replaced(store: SparqlStore) -> None:
+    """New ones, one that was there, one with a blank node, an empty one and one that there never was, beside one that stays."""
+    names = [f"http://graphs.example/{number}" for number in range(5)]
+    store.replace({CAMERA: product(CAMERA, "Camera"), names[1]: product(names[1], "old"), names[3]: product(names[3], "gone")})
+    crew = [Triple(NamedNode(names[2]), NamedNode("http://schema.org/member"), BlankNode("x"))]
+    crew += [Triple(BlankNode("x"), NamedNode("http://schema.org/name"), Literal("Ann"))]
+    given = {names[0]: product(names[0], "new"), names[1]: product(names[1], "newer"), names[2]: crew, names[3]: [], names[4]: []}
+    for _ in range(2):
+        store.fill(given)
+        found = store.contents([*names, CAMERA])
+        assert found.keys() == {CAMERA, *names[:3]}
+        assert [canonical(found[name]) for name in names[:3]] == [canonical(given[name]) for name in names[:3]]
+        assert sorted(store.graph_names()) == sorted(found)
+        assert rows(store, "SELECT (COUNT(*) AS ?n) WHERE { ?s ?p ?o }") == [(str(sum(map(len, found.values()))),)]
+
+
+def test_what_is_filled_is_in_the_union_once_and_leaves_it_with_the_last(store: SparqlStore) -> None:
+    shared = product(CAMERA, "Camera")
+    store.fill({"http://graphs.example/1": shared, "http://graphs.example/2": shared})
+    assert rows(store, "SELECT ?n WHERE { ?s <http://schema.org/name> ?n }") == [("Camera",)]
+    store.replace({"http://graphs.example/1": []})
+    assert holds(store, "ASK { ?s <http://schema.org/name> ?n }")
+    store.replace({"http://graphs.example/2": []})
+    assert not holds(store, "ASK { ?s <http://schema.org/name> ?n }")
+
+
+def test_filling_with_nothing_and_asking_for_nothing_is_fine(store: SparqlStore) -> None:
+    store.fill({})
+    assert store.contents([]) == {}
+    assert store.contents(["http://graphs.example/never"]) == {}
+
+
 def test_replacing_nothing_is_no_change(store: SparqlStore) -> None:
     store.replace({CAMERA: product(CAMERA, "Camera")})
     store.replace({})

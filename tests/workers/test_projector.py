@@ -27,7 +27,8 @@ from ld_server.sparql.http import PROBE
 from ld_server.sparql.store import SparqlStore
 from relational.documents import Authorship, Head
 from tests.sparql_servers import OxigraphServer
-from workers.projector import LOOKS, SET_ASIDE, Projector, bring, rebuild
+from workers.projector import LOOKS, SET_ASIDE, Projector, bring
+from workers.rebuilding import rebuild
 
 MONDAY = datetime(2026, 11, 23, 8, tzinfo=UTC)
 LATER = MONDAY + timedelta(seconds=600)
