@@ -2,13 +2,20 @@
 
 import gzip
 import os
+import random
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pyoxigraph as ox
 import pytest
+from processes import eventually
 
 from ld_server.bootstrap import build
 from ld_server.cli import main
@@ -263,6 +270,55 @@ def test_a_load_that_was_interrupted_goes_on_where_it_stopped(stocked: Ledger, t
     with stocked.read() as uow:
         assert uow.documents.count("asset") == 45
         assert len({orjson.loads(head.body)["assetTag"] for head in uow.documents.each("asset")}) == 45
+
+
+@pytest.mark.parametrize("what", ["new", "restored"])
+def test_a_load_that_is_killed_at_any_moment_goes_on_and_makes_nothing_twice(
+    what: str, stocked: Ledger, tmp_path: Path, monkeypatch: Any
+) -> None:
+    count, chance = 1000, random.Random(what)
+    file = tmp_path / "units.jsonl"
+    file.write_bytes(b"\n".join(map(orjson.dumps, new_assets(count))))
+    if what == "restored":
+        file = restorable(file, tmp_path, monkeypatch)
+
+    for _ in range(2):
+        killed_while_loading(file, stocked, chance)
+    assert run("load", "--processes", 2, file) == 0
+
+    with stocked.read() as uow:
+        assert uow.documents.count("asset") == count == uow.index.count("assets")
+        assert len({orjson.loads(head.body)["assetTag"] for head in uow.documents.each("asset")}) == count
+        assert len({identifier for _, identifier in uow.projections.pending(2 * count)}) == count + 1
+        told = [one.entry.subject_id for one in uow.outbox.after(0, 2 * count) if one.entry.type == "catalog.asset.created"]
+        assert sorted(told) == (sorted(head.identifier for head in uow.documents.each("asset")) if what == "new" else [])
+
+
+def restorable(file: Path, tmp_path: Path, monkeypatch: Any) -> Path:
+    """The same units as an export of another deployment, which has the same item type."""
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("LD_DATA_DIR", str(tmp_path / "source"))
+        elsewhere.delenv("LD_DATABASE_URL")
+        assert run("migrate") == 0
+        assert load(tmp_path / "types.json", file) == 0
+        assert run("export", "--type", "asset", "--output", tmp_path / "units.nq") == 0
+    return tmp_path / "units.nq"
+
+
+def killed_while_loading(file: Path, ledger: Ledger, chance: random.Random) -> None:
+    """Starts a load, and kills it when it has brought some more, and a moment later."""
+
+    def loaded() -> int:
+        with ledger.read() as uow:
+            return uow.documents.count("asset")
+
+    before = loaded()
+    child = subprocess.Popen([sys.executable, "-m", "ld_server", "load", "--processes", "2", file], start_new_session=True)
+    eventually(lambda: loaded() > before or child.poll() is not None, "something is loaded")
+    time.sleep(chance.uniform(0, 0.3))
+    with suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
 
 
 def test_pieces_are_checked_in_processes_of_their_own(stocked: Ledger, tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """Whatever has become of the SPARQL store, a rebuild makes it equal to the documents, and goes on where it was killed."""
 
-import os
 import random
 import signal
 import subprocess
@@ -168,9 +167,7 @@ def run(fleet: Fleet, kill_after: int | None) -> list[str]:
     """
     settings = fleet.parts.settings
     arguments = [sys.executable, "-c", REBUILD, str(settings.data_dir), settings.database_url]
-    child = subprocess.Popen(
-        arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2], env=dict(os.environ)
-    )
+    child = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2])
     assert child.stdout is not None and child.stdin is not None
     said: list[str] = []
     for line in child.stdout:
