@@ -1,5 +1,5 @@
 """
-What bulk costs: `load` of new reservations and of an export, the export itself, and `rebuild graphs`.
+What bulk costs: `load` of new reservations and of an export, and the export itself.
 
 CPU time is that of the whole load with its processes (user and system), so that a busy machine does not count; the rate is what the
 clock said.
@@ -40,6 +40,20 @@ def main() -> None:
             server.cleanup()
 
 
+def load_reservations(data: Path, count: int) -> None:
+    """So many of them in the deployment of the environment, which has nothing yet."""
+    file = _reservations(data, count)
+    _begin(data)
+    _run("load", str(file))
+
+
+def _begin(data: Path) -> None:
+    _run("migrate")
+    item = data / "item.json"
+    item.write_text(json.dumps({"@type": "Product", "code": "bench", "name": "Timer", "kind": "serialized"}))
+    _run("load", "--processes", "0", str(item))
+
+
 def _reservations(directory: Path, count: int) -> Path:
     file = directory / "reservations.jsonl"
     with file.open("w") as stream:
@@ -51,10 +65,7 @@ def _reservations(directory: Path, count: int) -> Path:
 def _measure(name: str, data: Path, server: Any, file: Path, given: argparse.Namespace) -> None:
     rows = [Row((name, "resources/s", "CPU ms each"))]
     with _deployment(data, _url(server, "one")):
-        _run("migrate")
-        item = data / "item.json"
-        item.write_text(json.dumps({"@type": "Product", "code": "bench", "name": "Timer", "kind": "serialized"}))
-        _run("load", "--processes", "0", str(item))
+        _begin(data)
         rows.append(_row("load new reservations", given.count, lambda: _run("load", "--processes", str(given.processes), str(file))))
         export = data / "everything.nq"
         rows.append(_row("export as N-Quads", given.count, lambda: _run("export", "--output", str(export))))

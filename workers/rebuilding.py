@@ -1,9 +1,9 @@
 """
 Makes every graph of the SPARQL store equal to its document, while everything goes on.
 
-What has been lost, or was never brought, stands on the list of the projector, and queries wait for it as they do for any change. Then
-graph after graph is compared, so many at a time, and those that differ are brought: a query sees the old or the new one. How far that is
-stands in the ledger, so that whoever is killed goes on there.
+All that an empty store lacks is put on the list of the projector, where what was never brought stands, too: queries wait for it as they
+do for any change. Otherwise graph after graph is compared, so many at a time, and those that differ are brought: a query sees the old or
+the new one. The list, and how far the comparison is, stand in the ledger, so that whoever is killed goes on there.
 """
 
 import time
@@ -36,10 +36,18 @@ def rebuild(parts: Parts, progress: Progress = lambda done, total: None) -> int:
     Brings what waits, is missing or differs, then drops the graphs under our base IRI that belong to no document; how many documents
     there are. Raises StoreUnavailable.
     """
+    was_empty = is_empty(parts)
+    if was_empty:
+        put_all_on_the_list(parts)
     _bring_what_waits(parts, progress)
-    count = _compare(parts, progress)
+    count = _total(parts) if was_empty else _compare(parts, progress)
     _drop_strays(parts)
     return count
+
+
+def _total(parts: Parts) -> int:
+    with parts.ledger.read() as uow:
+        return uow.documents.total()
 
 
 def put_all_on_the_list(parts: Parts) -> None:
@@ -51,8 +59,6 @@ def put_all_on_the_list(parts: Parts) -> None:
 
 def _bring_what_waits(parts: Parts, progress: Progress) -> None:
     """Brings what stands on the list now, or looks on while another projector does."""
-    if is_empty(parts):
-        put_all_on_the_list(parts)
     with parts.ledger.read() as uow:
         newest, total = uow.projections.newest(), uow.projections.backlog().count
     projector = Projector(parts, f"rebuild:{uuid.uuid4().hex}")

@@ -30,15 +30,26 @@ def rebuild_graphs(given: argparse.Namespace) -> int:
         if given.afresh and not _emptied(parts):
             print("everything is on the list of the projector: the next start of ld-server up fills the SPARQL store")
             return 0
-        count = rebuild(parts, _show)
+        count = rebuild(parts, _Progress())
     finally:
         parts.close()
     print(f"the SPARQL store holds the graphs of {count} documents")
     return 0
 
 
-def _show(done: int, total: int) -> None:
-    print(f"{done} of {total} documents", file=sys.stderr)
+class _Progress:
+    """Tells how far it is, once in a while and at the end: on a terminal in one line, elsewhere in lines of their own."""
+
+    def __init__(self) -> None:
+        self._told_at = 0.0
+
+    def __call__(self, done: int, total: int) -> None:
+        if done == total or time.monotonic() - self._told_at > _SECONDS_BETWEEN:
+            self._told_at = time.monotonic()
+            print(f"{done} of {total} documents", end="\r" if sys.stderr.isatty() else "\n", file=sys.stderr, flush=True)
+
+
+_SECONDS_BETWEEN = 1.0
 
 
 def _emptied(parts: Parts) -> bool:

@@ -1,5 +1,6 @@
 """What can be done with the pieces of a file before the ledger is asked: read, spelled and checked, in processes of their own."""
 
+import gc
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -117,7 +118,14 @@ _benches: list[Bench] = []
 
 
 def _begin(settings: Settings, old_base: str) -> None:
+    """What is there now stays, and what a piece leaves is gone with it: neither is worth looking through for garbage often."""
     _benches.append(Bench(settings, old_base))
+    gc.freeze()
+    gc.set_threshold(_RARELY)
+
+
+_RARELY = 100_000
+"""Objects that are made before garbage is looked for; a piece makes some ten thousand that live until its end."""
 
 
 def _prepare(piece: Piece) -> Prepared:

@@ -98,6 +98,11 @@ class Draft:
             del self._statements[subject][triple]
         return values
 
+    def leave_out(self, subject: Node, predicates: Container[str]) -> None:
+        """Takes out what is said of the node by any of these properties."""
+        self._pointed_at = None
+        self._statements[subject] = {one: None for one in self._statements.get(subject, ()) if one.predicate.value not in predicates}
+
     def replace(self, triple: Triple, value: Term) -> None:
         """Gives the statement another value, in its place."""
         new = Triple(triple.subject, triple.predicate, value)
@@ -338,8 +343,7 @@ def is_cell(node: Term, draft: Draft) -> bool:
 
 
 def _take_out_managed(draft: Draft, frame: Frame) -> None:
-    for predicate in frame.managed:
-        draft.remove(draft.root, predicate)
+    draft.leave_out(draft.root, frame.managed)
     draft.keep(draft.reachable())
 
 

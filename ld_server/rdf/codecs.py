@@ -223,11 +223,12 @@ def _resolve_scoped(definition: Any, contexts: Contexts) -> Any:
 
 def plain(quad: Triple | Quad) -> Triple:
     """The statement without its graph. Raises MalformedBody for what RDF 1.1 cannot say."""
-    if isinstance(quad.object, Triple):
+    value = quad.object
+    if isinstance(value, Triple):
         raise MalformedBody("Statements about statements (RDF 1.2 triple terms) are not kept here.")
-    if isinstance(quad.object, Literal) and quad.object.direction is not None:
+    if isinstance(value, Literal) and value.direction is not None:
         raise MalformedBody("Literals with a base direction are not kept here; leave out @direction.")
-    return Triple(quad.subject, quad.predicate, quad.object)
+    return quad.triple if isinstance(quad, Quad) else quad
 
 
 def _prefixes(form: Format, triples: Iterable[Triple]) -> dict[str, str] | None:

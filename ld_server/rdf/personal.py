@@ -28,11 +28,14 @@ _ADDRESS = re.compile(rf"{_PART}(?:@|%40){_PART}", re.IGNORECASE)
 
 def without_persons(triples: Sequence[Triple], hide: Hide) -> list[Triple]:
     """The same graph with pseudonyms in place of what is personal."""
-    agents = {str(one.object) for one in triples if one.predicate.value == vocab.AGENT}
-    return [_hidden(one, str(one.subject) in agents and one.predicate.value != vocab.TYPE, hide) for one in triples]
+    agents = {one.object for one in triples if one.predicate.value == vocab.AGENT}
+    return [_hidden(one, one.subject in agents and one.predicate.value != vocab.TYPE, hide) for one in triples]
 
 
 def _hidden(triple: Triple, is_of_agent: bool, hide: Hide) -> Triple:
+    subject, value = getattr(triple.subject, "value", ""), getattr(triple.object, "value", "")
+    if not (is_of_agent or _may_have_address(subject) or _may_have_address(value)):
+        return triple
     found = hide(triple.object.value) if is_of_agent and isinstance(triple.object, Literal) else None
     return Triple(_term(triple.subject, None, hide), triple.predicate, _term(triple.object, found, hide))
 

@@ -30,7 +30,8 @@ def differing(heads: Sequence[Head], parts: Parts) -> list[str]:
 
 def _same(one: Sequence[Any], other: Sequence[Any]) -> bool:
     """Whether both say the same, whatever their blank nodes are called; which of these is which is not looked into."""
-    return len(one) == len(other) and (set(one) == set(other) or Counter(map(_nameless, one)) == Counter(map(_nameless, other)))
+    left, right = set(one), set(other)
+    return len(left) == len(right) and (left == right or Counter(map(_nameless, left)) == Counter(map(_nameless, right)))
 
 
 def _nameless(triple: Any) -> str:
