@@ -88,10 +88,10 @@ class Whereabouts:
             subject = self._names[id(one)]
             for class_ in one.get("@type", ()):
                 yield Triple(subject, NamedNode(vocab.TYPE), _named({"@id": class_}))
-            for iri, values in _properties(one):
-                yield from (Triple(subject, NamedNode(iri), self._names.get(id(value), Literal(""))) for value in _flat(values))
-            for iri, subjects in one.get("@reverse", {}).items():
-                yield from (Triple(self._names[id(other)], NamedNode(iri), subject) for other in subjects)
+            for predicate, values in _predicates(_properties(one)):
+                yield from (Triple(subject, predicate, self._names.get(id(value), Literal(""))) for value in _flat(values))
+            for predicate, subjects in _predicates(one.get("@reverse", {}).items()):
+                yield from (Triple(self._names[id(other)], predicate, subject) for other in subjects)
 
     # the way to a place
 
@@ -183,6 +183,12 @@ def _nodes(expanded: Any) -> Iterator[Json]:
 
 def _properties(expanded: Json) -> Iterator[tuple[str, Any]]:
     return ((key, values) for key, values in expanded.items() if not key.startswith("@"))
+
+
+def _predicates(properties: Iterable[tuple[str, Any]]) -> Iterator[tuple[NamedNode, Any]]:
+    """The properties whose names are IRIs; the reader of graphs passes over the others, too."""
+    named = ((_named({"@id": iri}), values) for iri, values in properties)
+    return ((one, values) for one, values in named if isinstance(one, NamedNode))
 
 
 def _flat(values: Iterable[Any]) -> Iterator[Any]:

@@ -132,6 +132,14 @@ CASES: dict[str, tuple[Any, str]] = {
     "a list of values": (factories.reservation(endTime={"@set": ["tomorrow"]}), "/endTime"),
     "a misspelt key": (factories.reservation(PRIORTY="high"), "/PRIORTY"),
     "a misspelt key with a prefix": (prefixed(**{"r:priorty": "high"}), "/r:priorty"),
+    "a wrong value beside keys that are no IRIs": (
+        prefixed(**{"s:endTime": instant(EARLY), "ex:\ufdd0": 1, "ex:a b": [1]}),
+        "/s:endTime/@value",
+    ),
+    "a wrong value beside keys that are no IRIs and lead here": (
+        prefixed(**{"s:endTime": instant(EARLY), "@reverse": {"ex:\ufdd0": {"@id": "ex:x"}}}),
+        "/s:endTime/@value",
+    ),
     "a misspelt key in a part": (factories.reservation(agent={"identifier": "a", "nmae": "A"}), "/agent/nmae"),
     "a misspelt key in a line": (
         factories.reservation(object=None, requestedQuantity=None, lineItems=[{"object": ITEM, "requestdQuantity": 1}]),
