@@ -63,12 +63,13 @@ def form_of(req: falcon.Request, keep: Callable[[File, Mapping[str, str]], int])
     file, size, digest = None, 0, hashlib.sha256()
     try:
         for part in _opened(req):
-            if not _is_file(part):
-                fields[part.name or ""] = _text(part)
+            name, file_name, content_type = _head(part)
+            if file_name is None and name != "file":
+                fields[name] = _text(part, name)
             elif file is not None:
                 raise MalformedBody("The form has more than one file; attach one at a time.")
             else:
-                file = File(part.filename or "", part.content_type, part.stream, digest)
+                file = File(file_name or "", content_type, part.stream, digest)
                 size = keep(file, fields)
     except falcon.HTTPError as error:
         raise MalformedBody(f"The form cannot be read: {(error.description or error.title or '').rstrip('.')}.") from error
@@ -102,12 +103,16 @@ class _Wire:
             raise MalformedBody("The body could not be read to its end.") from error
 
 
-def _is_file(part: Any) -> bool:
-    return part.filename is not None or part.name == "file"
+def _head(part: Any) -> tuple[str, str | None, str]:
+    """The name of the field, the name of the file where it is one, and the media type."""
+    try:
+        return part.name or "", part.filename, part.content_type
+    except UnicodeDecodeError:
+        raise MalformedBody("The head of a part of the form is not UTF-8.") from None
 
 
-def _text(part: Any) -> str:
+def _text(part: Any, name: str) -> str:
     try:
         return bytes(part.get_data()).decode("utf-8")
     except UnicodeDecodeError:
-        raise MalformedBody(f"The field {part.name!r} is not UTF-8.") from None
+        raise MalformedBody(f"The field {name!r} is not UTF-8.") from None

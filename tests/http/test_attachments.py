@@ -346,6 +346,11 @@ BROKEN_FORMS = {
         form({}, PHOTO)[0].removesuffix(b"--edge--\r\n") + form({}, PHOTO)[0],
         "multipart/form-data; boundary=edge",
     ),
+    "a name that is no text": lambda desk: (form({}, PHOTO)[0].replace(b"lens.jpg", b"\xff.jpg"), "multipart/form-data; boundary=edge"),
+    "a media type that is no text": lambda desk: (
+        form({}, PHOTO)[0].replace(b"image/jpeg", b"image/\xff"),
+        "multipart/form-data; boundary=edge",
+    ),
     "a field that is no text": lambda desk: (
         form({"ownerKind": "x"}, PHOTO)[0].replace(b"x\r\n", b"\xff\r\n", 1),
         "multipart/form-data; boundary=edge",
