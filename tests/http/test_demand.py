@@ -142,6 +142,13 @@ def test_what_is_no_table_is_refused_with_the_place(site: Site, body: bytes, say
     assert says in problem(told(site, body, "text/csv"), "malformed-body", 400)["detail"]
 
 
+@pytest.mark.parametrize("digits", [19, 30, 5000])
+def test_a_number_with_too_many_digits_is_a_wrong_one(site: Site, digits: int) -> None:
+    site.item_type()
+    found = problem(told(site, table(row("e-1", quantity="9" * digits)), "text/csv"), "resources-refused", 422)
+    assert found["reports"][0]["violations"][0]["pointer"] == "/0/quantityRequired"
+
+
 def test_a_table_with_an_unknown_column_is_refused_with_the_nearest_known_one(site: Site) -> None:
     site.item_type()
     found = problem(told(site, table(row("e-1"), header=HEADER.replace("location", "lokation")), "text/csv"), "resources-refused", 422)
@@ -210,6 +217,13 @@ def test_delete_marks_a_signal_cancelled(either_site: Site) -> None:
         "demandSignal.cancelled"
     ]
     assert told(either_site, factories.demand_signal()).json["identifier"] == "demand_2"
+
+
+def test_a_signal_is_cancelled_once_under_an_idempotency_key_as_is_described(site: Site) -> None:
+    site.item_type()
+    told(site, factories.demand_signal())
+    first, again = (site.ask("DELETE", f"{SIGNALS}/demand_1", Idempotency_Key="monday") for _ in range(2))
+    assert (first.status_code, again.status_code, again.headers["idempotency-replayed"]) == (204, 204, "true")
 
 
 def test_delete_heeds_if_match_and_knows_what_there_is(site: Site) -> None:

@@ -2,8 +2,10 @@
 
 import csv
 import io
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 
 import falcon
@@ -52,9 +54,13 @@ class DemandSignals(Collection):
         query_parameters(req.query_string, (VALIDATE,))
         media_type = media_type_of(req, self.accept_post)
         body = read_body(req, self._parts.settings.max_body_bytes)
-        content, form = (orjson.dumps(list(rows(body))), JSON) if media_type == TABLE else (body, BY_MEDIA_TYPE[media_type])
+        content, form = (self._as_json(body), JSON) if media_type == TABLE else (body, BY_MEDIA_TYPE[media_type])
         self._take(req, resp, body, content, form, is_single=media_type != TABLE)
         resp.set_header("Link", links.of_resource(self.kind, self._parts.settings.base_iri))
+
+    def _as_json(self, table: bytes) -> bytes:
+        """As many rows as a request may create, and one more where there are more: that is refused as it is in every syntax."""
+        return orjson.dumps(list(islice(rows(table), self._parts.settings.max_resources + 1)))
 
     def _take(self, req: falcon.Request, resp: falcon.Response, body: bytes, content: bytes, form: Format, is_single: bool) -> None:
         parts = self._parts
@@ -189,6 +195,9 @@ VALUES = ("metadata", "other")
 
 MOST_COLUMNS = 100
 
+_NUMBER = re.compile("[0-9]{1,18}")
+"""What is longer is no quantity, and JSON could not carry it."""
+
 
 def rows(body: bytes) -> Iterator[dict[str, Any]]:
     """The rows of a table with a header, as plain JSON; empty cells say nothing. Raises MalformedBody, which names the row."""
@@ -218,7 +227,7 @@ def _row(header: Sequence[str], row: Sequence[str], number: int) -> dict[str, An
 
 def _value(name: str, cell: str, number: int) -> Any:
     if name in NUMBERS:
-        return int(cell) if cell.strip().isascii() and cell.strip().isdecimal() else cell
+        return int(cell) if _NUMBER.fullmatch(cell.strip()) else cell
     if name not in VALUES:
         return cell.removeprefix("'")
     try:
