@@ -176,9 +176,9 @@ MATCHES: Json = {
 MATCH: Json = {
     "type": "object",
     "properties": {
-        "since": {"type": "string", "description": "The id of an event, a sequence or an instant behind which it begins."},
-        "types": {"type": "array", "items": {"type": "string"}, "description": "Narrows the types of the trigger."},
-        "limit": {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100},
+        "since": {"type": ["string", "null"], "description": "The id of an event, a sequence or an instant behind which it begins."},
+        "types": {"type": ["array", "null"], "items": {"type": "string"}, "description": "Narrows the types of the trigger."},
+        "limit": {"type": ["integer", "null"], "minimum": 1, "maximum": 1000, "default": 100},
     },
     "additionalProperties": False,
 }

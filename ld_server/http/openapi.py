@@ -35,6 +35,7 @@ Every resource is an RDF graph: it is read and written as JSON, JSON-LD, Turtle,
 `Content-Type` say. Where a schema stands at a JSON type, it describes the compacted form under our own context.
 
 Refusals are problem documents (RFC 9457). `HEAD` goes wherever `GET` goes; `OPTIONS` says what a path takes.
+A parameter of a query that is given without a value counts as not given.
 
 Scopes of keys:
 
@@ -353,7 +354,7 @@ def _written(parameter: Parameter) -> Json:
     return {
         "name": parameter.name,
         "in": parameter.where,
-        "required": parameter.is_required or parameter.where == "path",
+        **({"required": True} if parameter.is_required or parameter.where == "path" else {}),
         "description": parameter.description,
         "schema": parameter.schema,
     }

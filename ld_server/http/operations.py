@@ -571,7 +571,8 @@ def _shortfalls(_route: Route) -> Operation:
 def _demand_cancelled(route: Route) -> Operation:
     kind = _kind(route)
     summary = "Let a demand signal count no more: it is marked cancelled and stays"
-    return Operation("cancelDemandSignal", kind.frame.name, summary, (Answer(204, "It counts no more."),), (_of(kind), GUARDED, QUERIED))
+    gone = Answer(204, "It counts no more.", headers=("Idempotency-Replayed",))
+    return Operation("cancelDemandSignal", kind.frame.name, summary, (gone,), (_of(kind), GUARDED, ONCE, QUERIED))
 
 
 def _live(_route: Route) -> Operation:

@@ -34,6 +34,20 @@ LITERALS: Mapping[str, Json] = {
 }
 """Datatype of a shape → what its values are in JSON."""
 
+LEFT_OUT: Mapping[str, str] = {
+    "[!-~\u00a1-\U0010ffff]": r"[^\x00-\x20\x7f-\xa0]",
+    "[ -~\u00a0-\U0010ffff]": r"[^\x00-\x1f\x7f-\x9f]",
+    "[\t\n\r -~\u00a0-\U0010ffff]": r"[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]",
+    "[!-?A-~\u00a1-\U0010ffff]": r"[^\x00-\x20@\x7f-\xa0]",
+    "[A-Za-z0-9\u00a1-\U0010ffff-]": r"[^\x00-,./:-@\\[-`{-\xa0]",
+}
+"""
+Characters as the patterns of shapes name them → the same by those that are left out, as they stand in a JSON Schema.
+
+The regular expressions of SHACL cannot name control characters. Those of JavaScript see a character beyond U+FFFF as two, of which the
+first form finds but one, and whoever makes texts from a pattern would otherwise go through a million characters for each.
+"""
+
 _READERS: Mapping[str, Callable[[str], Any]] = {vocab.INTEGER: int, vocab.DOUBLE: float, vocab.JSON_LITERAL: orjson.loads}
 """How the text of an example becomes a value, where it is more than a text."""
 
@@ -289,9 +303,17 @@ def _literal(one: Property, side: Side) -> Json:
         return {**schema, **_given(minimum=one.lowest, maximum=one.highest)}
     if schema.get("type") != "string" or (one.datatype == vocab.DATE_TIME and side is Side.REQUEST):
         return schema
-    patterns: Json = {"pattern": one.patterns[0]} if len(one.patterns) == 1 else {}
-    several: Json = {"allOf": [{"pattern": pattern} for pattern in one.patterns]} if len(one.patterns) > 1 else {}
+    found = [_by_what_is_left_out(pattern) for pattern in one.patterns]
+    patterns: Json = {"pattern": found[0]} if len(found) == 1 else {}
+    several: Json = {"allOf": [{"pattern": pattern} for pattern in found]} if len(found) > 1 else {}
     return {**schema, **_given(minLength=one.shortest, maxLength=one.longest), **patterns, **several}
+
+
+def _by_what_is_left_out(pattern: str) -> str:
+    """The same pattern for JSON Schema."""
+    for named, left_out in LEFT_OUT.items():
+        pattern = pattern.replace(named, left_out)
+    return pattern
 
 
 def _given(**bounds: int | None) -> Json:

@@ -1,5 +1,6 @@
 """The description of the interface: complete, valid, and true of what the server answers."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,6 +17,7 @@ from ld_server.http.errors import TITLES
 from ld_server.http.negotiation import COLLECTION_OFFERS, READ_OFFERS
 from ld_server.http.requesters import is_open
 from ld_server.http.route import PUBLIC
+from ld_server.http.schemas import LEFT_OUT
 from ld_server.rdf import vocab
 from ld_server.rdf.published import data_directory
 from ld_server.rdf.shapes import Shapes
@@ -100,6 +102,20 @@ def test_answers_are_described_in_every_media_type(description: Description, kin
     for template, offers in ((kind.path, COLLECTION_OFFERS), (f"{kind.path}/{{identifier}}", READ_OFFERS)):
         content = description.operations["GET", template]["responses"]["200"]["content"]
         assert {_essence(name) for name in content} == {_essence(offer.content_type) for offer in offers.values()}
+
+
+def test_patterns_name_what_is_left_out_and_mean_the_same(description: Description) -> None:
+    every = "".join(map(chr, range(0x110000)))
+    for named, left_out in LEFT_OUT.items():
+        assert re.sub(named, "", every) == re.sub(left_out, "", every)
+    assert "\U0010ffff" not in str(description.document)
+
+
+@every_kind
+def test_a_parameter_without_a_value_counts_as_not_given(description: Description, kind: Kind, site: Site) -> None:
+    parameters = [description.resolved(one) for one in description.operations["GET", kind.path]["parameters"]]
+    asked = [one["name"] for one in parameters if one["in"] == "query"]
+    assert site.get(kind.path, query="&".join(f"{name}=" for name in asked)).status_code == 200
 
 
 def test_every_problem_stands_at_some_operation(description: Description) -> None:
