@@ -1,7 +1,7 @@
 # Every target does its own set-up: a Python (>= 3.11) with venv, and make, are all it needs.
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo test test-browser test-amqp test-virtuoso lint bench
+.PHONY: help up demo test test-browser test-amqp test-virtuoso lint audit bench
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
@@ -42,6 +42,11 @@ lint: $(READY) ## Check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+audit: $(READY) ## Ask the Python advisory database about every package that we pin (needs the network)
+	@test -x $(VENV)/audit/bin/pip-audit || \
+	  { $(BIN)/python -m venv $(VENV)/audit && $(VENV)/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit; }
+	@exec $(VENV)/audit/bin/pip-audit --strict --requirement constraints.txt --no-deps --disable-pip
 
 bench: $(READY) ## Measure, and print the tables of docs/benchmarks.md
 	@exec $(BIN)/python -m bench

@@ -105,7 +105,7 @@ _ADD = Statement(insert(tables.allocations), _NAMES)
 _HELD = Given("held", {"identifier": "text"})
 _HOLD = Statement(
     text(
-        f"SELECT identifier, {planned_once('true')} FROM item_types WHERE identifier IN ({_HELD.select('postgresql')}) "  # noqa: S608
+        f"SELECT identifier, {planned_once('true')} FROM item_types WHERE identifier IN ({_HELD.select('postgresql')}) "  # noqa: S608 (constants put together; values are parameters)
         "ORDER BY identifier FOR NO KEY UPDATE OF item_types"
     )
 )

@@ -122,7 +122,7 @@ _UNAVAILABLE = """EXISTS (
 _LATE = f"""late AS (
     SELECT b.asset_number FROM asked CROSS JOIN allocations AS b
     WHERE b.item_type = asked.about AND {_OVERDUE} AND b.asset_number IS NOT NULL AND b.blocked_from < asked.ends
-)"""  # noqa: S608
+)"""  # noqa: S608 (constants put together; values are parameters)
 """The units that are out past the end of their time, and so blocked in the windows that are asked about: they are few."""
 
 _BUSY = f"""(
@@ -133,7 +133,7 @@ _BUSY = f"""(
     ), false)
     OR a.number IN (SELECT asset_number FROM late)
     OR {_UNAVAILABLE}
-)"""  # noqa: S608
+)"""  # noqa: S608 (constants put together; values are parameters)
 """
 Whether something blocks the asset `a` in the window that is asked about.
 
@@ -149,7 +149,7 @@ SELECT asked.about,
     (SELECT count(*) FROM assets AS a WHERE {_RESERVABLE}) AS total,
     (SELECT count(*) FROM assets AS a WHERE {_RESERVABLE} AND {_BUSY}) AS busy
 FROM asked
-"""  # noqa: S608
+"""  # noqa: S608 (constants put together; values are parameters)
 """Item type by item type, so that no more than the units of each are read."""
 
 _LABEL = "coalesce(a.asset_tag, a.serial_number, a.identifier) AS label"
@@ -157,7 +157,7 @@ _LABEL = "coalesce(a.asset_tag, a.serial_number, a.identifier) AS label"
 _BEHIND = f"""(
     SELECT b.blocked_from FROM allocations AS b
     WHERE b.asset_number = free.number AND {COUNTED} AND b.blocked_from >= free.ends ORDER BY b.blocked_from LIMIT 1
-)"""  # noqa: S608
+)"""  # noqa: S608 (constants put together; values are parameters)
 
 _FREE = f"""
 WITH asked AS ({{asked}}), {_LATE},
@@ -172,7 +172,7 @@ units AS MATERIALIZED (
 free AS (SELECT * FROM units WHERE before IS NULL OR before <= starts ORDER BY number LIMIT :compared)
 SELECT identifier, number, location, label, count(*) OVER () AS every FROM free
 ORDER BY coalesce({_BEHIND}, :latest) - coalesce(before, :earliest), number LIMIT :limit OFFSET :offset
-"""  # noqa: S608
+"""  # noqa: S608 (constants put together; values are parameters)
 """
 Every gap is as long as the window and what is left over, so the shortest leaves least. The last that blocks a free unit before the end of
 the window also says where its gap begins.
@@ -213,7 +213,7 @@ overdue AS (
         coalesce(sum(quantity) FILTER (WHERE blocked_to <= starts), 0) AS quantity,
         count(*) FILTER (WHERE blocked_to > starts) AS later
     FROM late GROUP BY question, pool
-)"""  # noqa: S608
+)"""  # noqa: S608 (constants put together; values are parameters)
 """
 What the pieces of each window add up to in each pool: the level at its first instant (`level`), what begins in it after that (`started`),
 and the highest level after that (`height`); and what is overdue at its start, or becomes so in it (`later`).
@@ -238,7 +238,7 @@ FROM pools AS p
 LEFT JOIN told ON told.question = p.question AND told.pool = p.identifier
 LEFT JOIN overdue ON overdue.question = p.question AND overdue.pool = p.identifier
 ORDER BY p.number, p.question
-"""  # noqa: S608
+"""  # noqa: S608 (constants put together; values are parameters)
 
 _AT_ONCE = "SELECT d.revision, found.* FROM documents AS d LEFT JOIN ({statement}) AS found ON true WHERE d.identifier = :of"
 """What a statement tells about an item type, and which revision of it that statement sees: the two belong to one snapshot."""
@@ -267,7 +267,7 @@ SELECT a.identifier, a.number, u.unavailable_from, u.unavailable_to, NULL, u.rea
 FROM units AS a CROSS JOIN unavailabilities AS u
 WHERE u.asset_number = a.number AND u.unavailable_from < a.ends AND (u.unavailable_to IS NULL OR u.unavailable_to > a.starts)
 ORDER BY 2, 3
-"""  # noqa: S608
+"""  # noqa: S608 (constants put together; values are parameters)
 """Of what starts before the window only the last can reach into it, besides what is overdue: no history is read."""
 
 _CHANGES = f"""
@@ -278,24 +278,24 @@ SELECT at, CAST(sum(started) AS bigint) AS started, CAST(sum(ended) AS bigint) A
     SELECT b.blocked_to, 0, b.quantity FROM allocations AS b
     WHERE b.stock_pool = :pool AND {COUNTED} AND b.blocked_to > :starts AND b.blocked_to < :ends AND NOT {_OVERDUE}
 ) AS changes GROUP BY at ORDER BY at
-"""  # noqa: S608
+"""  # noqa: S608 (constants put together; values are parameters)
 
 _DAYS = f"""
 SELECT bucket, opening, started, ended, rise, fall FROM counters
 WHERE stock_pool = :pool AND span = {DAY} AND bucket BETWEEN :first AND :last
-"""  # noqa: S608
+"""  # noqa: S608 (constants put together; values are parameters)
 
 _HOURS = f"""
 SELECT bucket, opening, started, ended, rise, fall FROM counters
 WHERE stock_pool = :pool AND span = {HOUR} AND bucket BETWEEN :first AND :last ORDER BY bucket
-"""  # noqa: S608
+"""  # noqa: S608 (constants put together; values are parameters)
 
 _BECOMES_OVERDUE = f"""
 SELECT DISTINCT b.blocked_to AS at FROM stock_pools AS p CROSS JOIN allocations AS b
 WHERE p.identifier = :pool AND b.item_type = p.item_type AND b.stock_pool = p.identifier AND {_OVERDUE}
     AND b.blocked_to BETWEEN :starts AND :ends
 ORDER BY at
-"""  # noqa: S608
+"""  # noqa: S608 (constants put together; values are parameters)
 
 _LOCATIONS = """
 SELECT location FROM assets WHERE item_type = :item_type AND location IS NOT NULL

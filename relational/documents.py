@@ -73,7 +73,7 @@ _HEAD, _LOCKED = Statement(_OF), Statement(_OF.with_for_update(key_share=True))
 _WANTED = Given("wanted", {"identifier": "text"})
 _SOME_HEADS = Statement(
     {
-        engine: text(f"SELECT {', '.join(Head.__slots__)} FROM ({_WANTED.select(engine)}) AS wanted JOIN documents USING (identifier)")  # noqa: S608
+        engine: text(f"SELECT {', '.join(Head.__slots__)} FROM ({_WANTED.select(engine)}) AS wanted JOIN documents USING (identifier)")  # noqa: S608 (constants put together; values are parameters)
         for engine in ("postgresql", "sqlite")
     }
 )
@@ -282,7 +282,7 @@ SLOTS = 16
 
 _TALLY = {
     engine: text(
-        f"INSERT INTO tallies (kind, slot, count) VALUES (:kind, {slot}, :count) "  # noqa: S608
+        f"INSERT INTO tallies (kind, slot, count) VALUES (:kind, {slot}, :count) "  # noqa: S608 (constants put together; values are parameters)
         "ON CONFLICT (kind, slot) DO UPDATE SET count = tallies.count + excluded.count"
     )
     for engine, slot in {"sqlite": "0", "postgresql": f"pg_backend_pid() % {SLOTS}"}.items()

@@ -108,7 +108,7 @@ class Api:
 
     def post(self, path: str, body: object) -> Any:
         data = json.dumps(body).encode()
-        return self._answer(urllib.request.Request(self._address + path, data, self._headers, method="POST"))  # noqa: S310
+        return self._answer(urllib.request.Request(self._address + path, data, self._headers, method="POST"))  # noqa: S310 (our own address)
 
     def _answer(self, request: urllib.request.Request) -> Any:
         with self._open(request, timeout=60) as answer:
