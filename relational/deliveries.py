@@ -161,14 +161,14 @@ def _held(engine: str) -> str:
     """Deliveries that an owner is still sending, at these attempts; locked by number, where rows are locked."""
     locking = " FOR UPDATE" if engine == "postgresql" else ""
     return (
-        f"SELECT identifier FROM deliveries WHERE (identifier, attempts) IN ({_ATTEMPTS.select(engine)}) "  # noqa: S608
+        f"SELECT identifier FROM deliveries WHERE (identifier, attempts) IN ({_ATTEMPTS.select(engine)}) "  # noqa: S608 (constants put together; values are parameters)
         f"AND status = 'sending' AND lease_owner = :owner ORDER BY number{locking}"
     )
 
 
 def _finish_held(engine: str) -> str:
     return (
-        f"WITH held AS ({_held(engine)}) UPDATE deliveries SET status = 'delivered', finished_at = :now, "  # noqa: S608
+        f"WITH held AS ({_held(engine)}) UPDATE deliveries SET status = 'delivered', finished_at = :now, "  # noqa: S608 (constants put together; values are parameters)
         "last_status = :answered, last_error = NULL, next_attempt_at = NULL, lease_owner = NULL "
         "WHERE identifier IN (SELECT identifier FROM held) RETURNING identifier"
     )
@@ -177,7 +177,7 @@ def _finish_held(engine: str) -> str:
 def _due(engine: str) -> str:
     locking = " FOR UPDATE SKIP LOCKED" if engine == "postgresql" else ""
     return (
-        f"SELECT {', '.join(_NAMES)} FROM deliveries WHERE identifier IN ({_THESE.select(engine)}) "  # noqa: S608
+        f"SELECT {', '.join(_NAMES)} FROM deliveries WHERE identifier IN ({_THESE.select(engine)}) "  # noqa: S608 (constants put together; values are parameters)
         f"AND status IN ('pending', 'sending') AND next_attempt_at <= :now ORDER BY number{locking}"
     )
 
@@ -188,7 +188,7 @@ _TAKE = (
 _CLAIM = Statement(
     {
         "postgresql": text(
-            f"WITH due AS ({_due('postgresql')}), taken AS ({_TAKE} (SELECT identifier FROM due)) "  # noqa: S608
+            f"WITH due AS ({_due('postgresql')}), taken AS ({_TAKE} (SELECT identifier FROM due)) "  # noqa: S608 (constants put together; values are parameters)
             f"SELECT {', '.join(_NAMES)} FROM due ORDER BY number"
         )
         .bindparams(_NOW, _UNTIL)

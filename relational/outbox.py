@@ -187,7 +187,7 @@ class Outbox:
 
 _BY_ID = _NUMBERED.where(_O.id == bindparam("of"))
 _THESE = Given("these", {"id": "text"})
-_NAMED = f"SELECT coalesce(sequence, 0) AS sequence, {', '.join(one.name for one in _COLUMNS)} FROM outbox WHERE id IN"  # noqa: S608
+_NAMED = f"SELECT coalesce(sequence, 0) AS sequence, {', '.join(one.name for one in _COLUMNS)} FROM outbox WHERE id IN"  # noqa: S608 (constants put together; values are parameters)
 _BY_IDS = Statement(
     {engine: text(f"{_NAMED} ({_THESE.select(engine)})").columns(_O.sequence, *_COLUMNS) for engine in ("postgresql", "sqlite")}
 )
