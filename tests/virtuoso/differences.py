@@ -2,6 +2,7 @@
 
 DIFFERENCES = {
     "test_the_dataset_of_the_request_wins_over_that_of_the_query": "FROM is not passed over where the request chooses graphs",
+    "test_what_the_query_chooses_does_not_matter_where_the_request_chooses": "FROM is not passed over where the request chooses graphs",
     "test_no_more_bytes_than_allowed": "a text of 64 KiB is refused",
     "test_writers_beside_one_another_keep_the_union_right": "graphs are changed one at a time",
     "test_a_reader_sees_a_replacement_whole_or_not_at_all": "graphs are changed one at a time",
