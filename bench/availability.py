@@ -195,7 +195,7 @@ def _get(settings: Settings, paths: list[str]) -> Result:
 
 def _approval_rows(name: str, settings: Settings, fleet: "Fleet", place: Path | None) -> list[Row]:
     cases = {"normal pool": fleet.normal, "hot pool": fleet.hot, "units of a normal type": fleet.serialized}
-    rows = [Row((f"{name}: approvals per second, median of 3 turns", *(f"{clients} clients" for clients in CLIENTS)))]
+    rows = [Row((f"{name}: approvals per second, median of 3 turns", *(f"{clients} client{'s' * (clients > 1)}" for clients in CLIENTS)))]
     rates: dict[tuple[str, int], list[float]] = {}
     for _, clients in itertools.product(range(3), CLIENTS):
         if place:
@@ -423,21 +423,27 @@ def _write(connection: Connection, rows: Iterator[dict[str, Any]]) -> None:
 
 def _row(number: int, item_type: str, day: int, chance: random.Random, asset: str | None = None, pool: str | None = None) -> dict[str, Any]:
     start = MIDNIGHT + timedelta(days=day, minutes=15 * chance.randrange(96))
-    end = start + timedelta(hours=chance.randint(2, 100))
-    return {
-        "number": number,
-        "rent_action": f"ra_{10 + number % HOLDERS}",
-        "line": "line-1",
-        "item_type": item_type,
+    window = Window(start, start + timedelta(hours=chance.randint(2, 100)))
+    source = {
         "asset": asset,
         "asset_number": int(asset.partition("_")[2]) if asset else None,
         "stock_pool": pool,
         "quantity": 1 if asset else chance.randint(1, 9),
+    }
+    return {"number": number, **allocation(f"ra_{10 + number % HOLDERS}", item_type, window), **source}
+
+
+def allocation(rent_action: str, item_type: str, window: Window) -> dict[str, Any]:
+    """What the row of an allocation says besides its number and where its units come from."""
+    return {
+        "rent_action": rent_action,
+        "line": "line-1",
+        "item_type": item_type,
         "status": "allocated",
-        "allocated_from": start,
-        "allocated_to": end,
-        "blocked_from": start,
-        "blocked_to": end,
+        "allocated_from": window.start,
+        "allocated_to": window.end,
+        "blocked_from": window.start,
+        "blocked_to": window.end,
     }
 
 

