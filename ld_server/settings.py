@@ -186,6 +186,8 @@ class Settings:
             raise InvalidSetting(f"LD_MAX_URL_BYTES must be at most {LONGEST_URL}")
         if self.max_lines > LONGEST_LIST:
             raise InvalidSetting(f"LD_MAX_LINES must be at most {LONGEST_LIST}")
+        if self.webhook_timeout >= self.delivery_lease:
+            raise InvalidSetting("LD_DELIVERY_LEASE must be longer than LD_WEBHOOK_TIMEOUT, or nothing could be sent")
         for name in _POSITIVE:
             if getattr(self, name) <= 0:
                 raise InvalidSetting(f"{variable_of(name)} must be greater than zero")

@@ -104,3 +104,8 @@ def test_a_page_has_at_most_a_thousand_members(site: Site, path: str) -> None:
     assert site.get(path, query="limit=1000").status_code == 200
     for limit in ("1001", "0", "-1", "1e3", "9" * 30):
         assert problem(site.get(path, query=f"limit={limit}"), "invalid-parameter", 400)["parameter"] == "limit"
+
+
+def test_a_delivery_has_more_time_than_its_receiver_may_take() -> None:
+    with pytest.raises(InvalidSetting, match="LD_DELIVERY_LEASE must be longer than LD_WEBHOOK_TIMEOUT"):
+        Settings(webhook_timeout=60.0, delivery_lease=60.0)
