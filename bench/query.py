@@ -14,7 +14,7 @@ from bench.servers import KEY, cpu_seconds, free_port, settings_at, whole
 from bench.table import Row, print_table
 from ld_server.settings import Settings
 
-ROUNDS, REQUESTS, CONNECTIONS, RESERVATIONS = 5, 1000, 8, 50
+ROUNDS, REQUESTS, CONNECTIONS, RESERVATIONS = 5, 1000, 6, 50
 QUERIES = {
     "ASK {}": "ASK {{}}",
     "one value": "SELECT ?status WHERE {{ <{one}> <https://w3id.org/ld-reservations#status> ?status }}",

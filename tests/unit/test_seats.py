@@ -1,8 +1,10 @@
 """How many streams and queries may hold a thread at once."""
 
+import threading
+
 import pytest
 
-from ld_server.services.seats import Seats, Sitting, most
+from ld_server.services.seats import SHORT, Seats, Sitting, most
 from ld_server.settings import Settings
 
 STREAMS = [(2, 4, 2), (8, 4, 2), (2, 2, 0), (2, 1, 0), (0, 4, 0)]
@@ -26,3 +28,18 @@ def test_both_together_leave_a_thread() -> None:
     seats.give_back(Sitting.STREAM)
     assert seats.take(Sitting.QUERY, settings)
     assert not seats.take(Sitting.STREAM, settings), "a query has its seat"
+
+
+def test_a_query_waits_for_another_that_may_be_a_short_one_and_not_for_a_long_one() -> None:
+    now = [0.0]
+    seats, settings = Seats(clock=lambda: now[0]), Settings(sparql_queries=1, web_threads=4)
+    assert seats.take(Sitting.QUERY, settings)
+    threading.Timer(0.02, seats.give_back, [Sitting.QUERY]).start()
+    assert seats.take(Sitting.QUERY, settings), "the first one ended in time"
+
+    now[0] = SHORT
+    asking = threading.Timer(0.02, seats.give_back, [Sitting.QUERY])
+    asking.start()
+    assert not seats.take(Sitting.QUERY, settings), "the second one has had its time"
+    asking.join()
+    assert seats.take(Sitting.QUERY, settings)
