@@ -77,7 +77,7 @@ def normalised(url: str) -> URL:
     """The URL with the driver that this project uses. Raises InvalidSetting for another database."""
     try:
         address = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         raise InvalidSetting("LD_DATABASE_URL is not a database URL; write sqlite:///<path> or postgresql+psycopg://…") from None
     backend = address.get_backend_name()
     if backend not in _DRIVERS:

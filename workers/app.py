@@ -64,11 +64,20 @@ def open_huey(url: str) -> Huey:
 
 
 def engine_of(url: str) -> Callable[[str], Huey]:
-    """What opens a queue at such a URL. Raises InvalidSetting for a scheme that nothing opens."""
+    """What opens a queue at such a URL. Raises InvalidSetting for a scheme that nothing opens, and for a port that is none."""
     scheme = urlsplit(url).scheme.partition("+")[0]
     if scheme not in ENGINES:
         raise InvalidSetting(f"LD_HUEY_URL must start with one of {', '.join(name + ':' for name in ENGINES)}")
+    if not _has_readable_port(url):
+        raise InvalidSetting("LD_HUEY_URL: the port must be a number up to 65535")
     return ENGINES[scheme]
+
+
+def _has_readable_port(url: str) -> bool:
+    try:
+        return urlsplit(url).port != 0
+    except ValueError:
+        return False
 
 
 def _sqlite(url: str) -> Huey:

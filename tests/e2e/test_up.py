@@ -86,6 +86,8 @@ def test_a_data_directory_in_use_and_a_rebase_of_it_are_refused(tmp_path):
         ({"LD_PORT": "eight"}, "LD_PORT must be a whole number"),
         ({"LD_LOG_LEVEL": "CHATTY"}, "LD_LOG_LEVEL must be one of CRITICAL"),
         ({"LD_HUEY_URL": "amqp://localhost"}, "LD_HUEY_URL must start with one of sqlite:"),
+        ({"LD_HUEY_URL": "redis://localhost:port/0"}, "LD_HUEY_URL: the port must be a number"),
+        ({"LD_DATABASE_URL": "postgresql://localhost:port/ledger"}, "LD_DATABASE_URL is not a database URL"),
         ({"LD_SPARQL_URL": "gopher://localhost"}, "LD_SPARQL_URL must start with one of memory:"),
         ({"LD_HOST": "192.0.2.1"}, "cannot listen on 192.0.2.1"),
     ],
