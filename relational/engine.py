@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any
 
 import psycopg
@@ -31,8 +31,8 @@ POOL_SECONDS = 10
 RESTED_SECONDS = 1.0
 """How long a connection may lie unused and still be trusted to work."""
 
+_WAL = "PRAGMA journal_mode = WAL"
 _PRAGMAS = (
-    "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
 )
@@ -114,8 +114,26 @@ def connect(engine: Engine) -> Any:
 def _prepare_sqlite(connection: Any, _record: object = None) -> None:
     """Autocommit as far as the driver is concerned: `_begin_sqlite` says where transactions begin, and of which sort."""
     connection.isolation_level = None
+    _write_ahead(connection)
     for pragma in _PRAGMAS:
         connection.execute(pragma).close()
+
+
+def _write_ahead(connection: Any) -> None:
+    """Where two open a new file at once they get in each other's way here, and SQLite lets nobody wait."""
+    deadline = monotonic() + CONNECT_SECONDS
+    while True:
+        try:
+            connection.execute(_WAL).close()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or monotonic() > deadline:
+                raise
+            sleep(_LOOK_AGAIN_SECONDS)
+        else:
+            return
+
+
+_LOOK_AGAIN_SECONDS = 0.005
 
 
 def _begin_sqlite(connection: Connection) -> None:

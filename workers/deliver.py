@@ -328,21 +328,20 @@ def _limits(state: Endpoint, webhook: FindWebhook) -> Limits:
 
 
 def _first_in_line(uow: UnitOfWork, endpoint: str, places: int, busy: set[str], now: datetime) -> list[str]:
-    """Deliveries that are due and that no earlier one of their subject holds up. What is held up is put off until that may be over."""
+    """
+    Deliveries that are due and that no earlier one of their subject holds up, among these the ones that hold up others: so many may wait
+    behind a few that nobody sees those themselves. What is held up by what is not due is put off until that may be over.
+    """
     candidates = uow.deliveries.candidates(endpoint, now, WINDOW) if places else []
     put_off = {one.identifier: _held_up_until(one, now) for one in candidates if one.first_due > now and one.first not in busy}
     for until in set(put_off.values()):
         uow.deliveries.postpone([identifier for identifier, moment in put_off.items() if moment == until], until)
-    return [one.identifier for one in candidates if _can_go(one) and one.identifier not in busy][:places]
+    return list(dict.fromkeys(one.first for one in candidates if one.first_due <= now and one.first not in busy))[:places]
 
 
 def _held_up_until(candidate: Candidate, now: datetime) -> datetime:
     """What another worker is sending is done any moment: only where that worker has died does its lease end first."""
     return min(candidate.first_due, now + SOON) if candidate.first_status == "sending" else candidate.first_due
-
-
-def _can_go(candidate: Candidate) -> bool:
-    return candidate.first == candidate.identifier
 
 
 FORGOTTEN = "The event is no longer kept."

@@ -18,6 +18,7 @@ from tests.receivers import Receiver, Reply, receiving
 from tests.workers.posts import SECRET, PostOffice, open_office
 from workers.actions.job import Outcome
 from workers.backoff import JITTER, PAUSES
+from workers.deliver import WINDOW
 from workers.relay import Relay
 from workers.results import DISABLED_AFTER, LOST, OPEN_AFTER, Result
 
@@ -263,6 +264,18 @@ def test_what_a_worker_was_sending_when_it_died_is_taken_over_after_its_lease(of
     delivery = office.one()
     assert (delivery.status, delivery.attempts) == ("delivered", 2)
     assert [one.error for one in office.attempts(delivery.identifier)] == [LOST, None]
+
+
+def test_what_a_dead_worker_was_sending_is_taken_over_also_where_very_many_wait_behind_it(office: PostOffice, receiver: Receiver) -> None:
+    office.trigger(office.webhook(receiver.url))
+    events = [office.event()]
+    office.relay()
+    assert len(office.deliverer("dying")._turns.exchange([], 10, set())) == 1
+    events += [office.event() for _ in range(WINDOW + 1)]
+    office.relay()
+    office.clock.forward(seconds=office.parts.settings.delivery_lease)
+    assert office.deliver("heir") == len(events)
+    assert receiver.ids == events
 
 
 def test_a_worker_that_comes_back_late_neither_sends_nor_writes_what_is_no_longer_its_own(office: PostOffice, receiver: Receiver) -> None:
