@@ -85,7 +85,14 @@ def hello(settings: Settings) -> Iterator[psutil.Process]:
 def cpu_seconds(process: psutil.Process) -> float:
     """CPU time of the process and all its children so far."""
     family = [process, *process.children(recursive=True)]
-    return sum(sum(one.cpu_times()[:2]) for one in family)
+    return sum(map(_cpu_seconds, family))
+
+
+def _cpu_seconds(process: psutil.Process) -> float:
+    """Nothing for one that has just ended, as processes of Postgres do."""
+    with suppress(psutil.NoSuchProcess):
+        return float(sum(process.cpu_times()[:2]))
+    return 0.0
 
 
 def _wait_for(port: int, process: "subprocess.Popen[bytes]", path: str) -> None:
