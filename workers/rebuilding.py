@@ -23,7 +23,10 @@ Progress = Callable[[int, int], object]
 """Told how many are done, of how many."""
 
 REACHED = "rebuild:graphs"
-"""The fact that says how far the comparison is: kind and number of the last document, and how many that were."""
+"""The fact that says how far the comparison is: kind and number of the last document, how many that were, and the second."""
+
+GOES_ON_WITHIN = 3600.0
+"""Seconds after which a comparison that was broken off begins anew: what it found equal may not be so any more."""
 
 LONGEST_STANDSTILL = 120.0
 """Seconds in which whoever leads the projection has to bring something."""
@@ -88,22 +91,26 @@ def _wait_for_another(projector: Projector, since: float) -> None:
 
 def _compare(parts: Parts, progress: Progress) -> int:
     """Document after document, from where the last comparison was broken off."""
-    kind: str
-    number: int
-    done: int
     with parts.ledger.read() as uow:
-        kind, number, done = orjson.loads(uow.facts.get(REACHED) or _BEGINNING)
+        kind, number, done = _reached(uow.facts.get(REACHED), parts.now().timestamp())
         total = uow.documents.total()
     while heads := _some(parts, (kind, number)):
         bring(parts, differing(heads, parts))
         kind, number, done = heads[-1].kind, heads[-1].number, done + len(heads)
-        _note(parts, orjson.dumps([kind, number, done]).decode())
+        _note(parts, (kind, number, done))
         progress(done, max(done, total))
     _note(parts, _BEGINNING)
     return done
 
 
-_BEGINNING = '["",0,0]'
+_BEGINNING = ("", 0, 0)
+
+
+def _reached(noted: str | None, now: float) -> tuple[str, int, int]:
+    if noted is None:
+        return _BEGINNING
+    kind, number, done, at = orjson.loads(noted)
+    return (kind, number, done) if now - GOES_ON_WITHIN <= at <= now else _BEGINNING
 
 
 def _some(parts: Parts, after: tuple[str, int]) -> list[Head]:
@@ -112,9 +119,9 @@ def _some(parts: Parts, after: tuple[str, int]) -> list[Head]:
         return list(islice(uow.documents.each(batch=size, after=after), size))
 
 
-def _note(parts: Parts, reached: str) -> None:
+def _note(parts: Parts, reached: tuple[str, int, int]) -> None:
     with parts.ledger.write() as uow:
-        uow.facts.set(REACHED, reached)
+        uow.facts.set(REACHED, orjson.dumps([*reached, parts.now().timestamp()]).decode())
 
 
 def _drop_strays(parts: Parts) -> None:

@@ -148,8 +148,7 @@ class Asking:
         """Those of the names that resources have."""
         naming = self._parts.naming
         identifiers = [identifier for name in names if (identifier := naming.identifier(name)) and naming.iri(identifier) == name]
-        with self._parts.ledger.read() as uow:
-            return {naming.iri(identifier) for identifier in uow.documents.heads(identifiers)}
+        return {naming.iri(one) for one in self._parts.ledger.at_once(lambda reading: reading.documents.heads(identifiers))}
 
     def _catch_up(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Waits until everything is projected that is committed now. Raises StoreUnavailable, unless the client is lenient."""

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeAlias
 
-import orjson
 import pyoxigraph as ox
 import rdflib
 from pyshacl.constraints import CONSTRAINT_PARAMETERS_MAP
@@ -22,7 +21,7 @@ from rdflib.namespace import RDFS, SH
 from rdflib.term import Node
 
 from ld_server.rdf import vocab
-from ld_server.rdf.terms import to_ox
+from ld_server.rdf.terms import is_json, to_ox
 
 Value: TypeAlias = tuple[str, str]
 """The text of a term, and its datatype: that of a literal, IRI for a name, `@` and the tag for a text in a language."""
@@ -204,21 +203,13 @@ def _instant(text: str) -> datetime:
         raise Doubtful from None
 
 
-def _is_json(text: str) -> bool:
-    try:
-        orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return False
-    return True
-
-
 _WELL_FORMED: Mapping[str, Callable[[str], object]] = {
     vocab.STRING: lambda _: True,
     vocab.INTEGER: _INTEGER.fullmatch,
     vocab.BOOLEAN: {"true", "false"}.__contains__,
     vocab.DATE_TIME: _instant,
     vocab.DURATION: _DURATION.fullmatch,
-    vocab.JSON_LITERAL: _is_json,
+    vocab.JSON_LITERAL: is_json,
 }
 """Datatype → whether a text is one of its values beyond doubt."""
 

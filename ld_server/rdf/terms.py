@@ -148,7 +148,8 @@ def _is_duration(text: str) -> bool:
     return _DURATION.fullmatch(text) is not None and len(text) <= 100
 
 
-def _is_json(text: str) -> bool:
+def is_json(text: str) -> bool:
+    """Whether a text is JSON."""
     try:
         orjson.loads(text)
     except orjson.JSONDecodeError:
@@ -200,7 +201,7 @@ _WELL_FORMED: dict[str, Callable[[str], bool]] = {
     vocab.BOOLEAN: {"true", "false", "1", "0"}.__contains__,
     vocab.DATE_TIME: _is_date_time,
     vocab.DURATION: _is_duration,
-    vocab.JSON_LITERAL: _is_json,
+    vocab.JSON_LITERAL: is_json,
     vocab.XSD + "decimal": _matches(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)"),
     vocab.DOUBLE: _matches(_FLOAT),
     vocab.XSD + "float": _matches(_FLOAT),

@@ -23,9 +23,9 @@ from ld_server.domain.errors import QueryLimitExceeded, StoreUnavailable
 from ld_server.settings import Settings
 from ld_server.sparql import dialects, guard, results
 from ld_server.sparql.dialects import STANDARD, VIRTUOSO, Standard
-from ld_server.sparql.pace import Pace
 from ld_server.sparql.port import Answer, Dataset, Limits, limits_of
-from ld_server.sparql.updates import addition, arrival, departure, is_ground, quads, replacement
+from ld_server.sparql.rate_limit import RateLimit
+from ld_server.sparql.updates import addable, addition, arrival, departure, quads, replacement
 from ld_server.sparql.wire import CHANGE_SECONDS, CONNECT_SECONDS, GRAPH_WANTED, UNLIMITED, Endpoints, Wire, given_up
 
 log = logging.getLogger(__name__)
@@ -59,8 +59,8 @@ def open_virtuoso_store(settings: Settings) -> "HttpStore":
 
 def open_managed_store(settings: Settings) -> "HttpStore":
     """The Oxigraph server that `ld-server up` runs; the supervisor writes its address into the data directory."""
-    pace = Pace(MOST_THREADS // settings.web_workers, settings.sparql_timeout)
-    return HttpStore(lambda: _managed(settings.data_dir / "run" / "sparql-url"), limits_of(settings), pace)
+    rate = RateLimit(MOST_THREADS // settings.web_workers, settings.sparql_timeout)
+    return HttpStore(lambda: _managed(settings.data_dir / "run" / "sparql-url"), limits_of(settings), rate)
 
 
 def _managed(address: Path) -> Endpoints:
@@ -73,14 +73,16 @@ def _managed(address: Path) -> Endpoints:
 
 class HttpStore:
     """
-    Keeps the promises of SparqlStore; threads may share it. `endpoints` is asked again after a connection failed. Queries keep to a `pace`
+    Keeps the promises of SparqlStore; threads may share it. `endpoints` is asked again after a connection failed. Queries keep to a `rate`
     where there is one.
     """
 
-    def __init__(self, endpoints: Callable[[], Endpoints], limits: Limits, pace: Pace | None = None, dialect: Standard = STANDARD) -> None:
+    def __init__(
+        self, endpoints: Callable[[], Endpoints], limits: Limits, rate: RateLimit | None = None, dialect: Standard = STANDARD
+    ) -> None:
         self._wire = Wire(endpoints, dialect.by_digest)
         self._limits = limits
-        self._pace = pace
+        self._rate = rate
         self._dialect = dialect
         self._mirrored: bool | None = True if dialect.union else None
         self._probing = threading.Lock()
@@ -97,8 +99,7 @@ class HttpStore:
         if not graphs or self._wire.has_graph_store():
             self.replace(graphs)
             return
-        there = set(self._present(graphs))
-        new = {name: triples for name, triples in graphs.items() if triples and name not in there and is_ground(triples)}
+        new = addable(graphs, set(self._present(graphs)))
         self.replace({name: triples for name, triples in graphs.items() if name not in new})
         if new and self._wire.takes_quads():
             self._wire.add(results.n_quads(quads(new, self._mirrors())))
@@ -111,8 +112,8 @@ class HttpStore:
         form = guard.check(query)
         dataset = form.dataset_given(default_graphs, named_graphs)
         self._dialect.refuse(query, is_told_twice=form.dataset is not None and form.dataset != dataset)
-        if self._pace is not None:
-            self._pace.step()
+        if self._rate is not None:
+            self._rate.take()
         return self._ask(query, accept, form.form.gives_graph, dataset, form.graphs, timeout, self._limits)
 
     def graph_names(self) -> Iterator[str]:

@@ -19,7 +19,7 @@ from ld_server.domain.errors import InvalidParameter, StoreUnavailable
 from ld_server.settings import Settings
 from ld_server.sparql import guard, results
 from ld_server.sparql.port import Answer, Dataset, Limits, limits_of
-from ld_server.sparql.updates import is_ground, quads, replacement
+from ld_server.sparql.updates import addable, quads, replacement
 
 _Result = TypeVar("_Result")
 
@@ -46,8 +46,7 @@ class MemoryStore:
 
     def fill(self, graphs: Mapping[str, Sequence[Triple]]) -> None:
         with self._changing:
-            there = {name for name in graphs if self._store.contains_named_graph(NamedNode(name))}
-            new = {name: triples for name, triples in graphs.items() if triples and name not in there and is_ground(triples)}
+            new = addable(graphs, {name for name in graphs if self._store.contains_named_graph(NamedNode(name))})
             self._store.extend(quads(new, mirrored=True))
         self.replace({name: triples for name, triples in graphs.items() if name not in new})
 

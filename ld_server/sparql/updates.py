@@ -9,7 +9,7 @@ item type is and is called: over 10,000 reservations of 50 item types it counted
 their names, instead of 50 and 0.04 s. A replacement costs 2.8 ms instead of 2.0 ms, the files are larger by two fifths.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import Any
 
 from pyoxigraph import BlankNode, DefaultGraph, NamedNode, Quad, Triple
@@ -23,8 +23,15 @@ def replacement(graphs: Mapping[str, Sequence[Triple]], mirrored: bool) -> str:
     return " ;\n".join([*departures, *_insertion(graphs), *arrivals])
 
 
-def is_ground(triples: Sequence[Triple]) -> bool:
-    """Whether there is no blank node in it: such a graph may be added to itself."""
+def addable(graphs: Mapping[str, Sequence[Triple]], there: Container[str]) -> dict[str, Sequence[Triple]]:
+    """
+    The graphs that may be added to what there is: they are not `there`, not empty, and have no blank node, so that adding one twice
+    changes nothing.
+    """
+    return {name: triples for name, triples in graphs.items() if triples and name not in there and _is_ground(triples)}
+
+
+def _is_ground(triples: Sequence[Triple]) -> bool:
     return not any(isinstance(term, BlankNode) for one in triples for term in (one.subject, one.object))
 
 

@@ -1,7 +1,6 @@
 """What has its shape at first sight has it in pySHACL's eyes, too: whatever is wrong, there is doubt."""
 
 from collections.abc import Iterator
-from time import process_time
 from typing import Any
 
 import pyoxigraph as ox
@@ -35,6 +34,7 @@ from tests.contract.test_shapes import (
     resolved,
     with_change,
 )
+from tests.costs import cost
 
 OURS = VALIDATOR._ours
 
@@ -192,12 +192,5 @@ def test_a_shape_with_more_in_it_is_never_sure(name: str) -> None:
 
 def test_it_is_clearly_cheaper() -> None:
     triples, root, shape = graph("RentAction", WHOLE["RentAction"]()), ROOTS["RentAction"], vocab.SHAPES + "RentAction"
-
-    def cost(work: Any) -> float:
-        work()
-        started = process_time()
-        for _ in range(20):
-            work()
-        return process_time() - started
 
     assert cost(lambda: OURS._glance.is_sure(triples, root, shape)) * 4 < cost(lambda: OURS.judged_closely(triples, root, shape))

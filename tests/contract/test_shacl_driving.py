@@ -1,6 +1,5 @@
 """pySHACL is driven cheaply, and says word for word what it says when it is driven its own way."""
 
-from time import process_time
 from typing import Any
 
 import pytest
@@ -14,6 +13,7 @@ from ld_server.rdf import shacl, vocab
 from ld_server.rdf.shacl import Shapes, without_graph
 from ld_server.rdf.terms import Statements
 from tests.contract.test_shapes import CASES, ROOTS, VALIDATOR, WHOLE, Case, graph, with_change
+from tests.costs import cost
 
 PLAIN = ShapesGraph(Statements(VALIDATOR._ours._shapes.graph.triples((None, None, None))))
 """The same shapes in pySHACL's own hands."""
@@ -110,13 +110,6 @@ def test_it_is_clearly_cheaper() -> None:
     data = VALIDATOR._ours.data_graph(graph("RentAction", WHOLE["RentAction"]()))
     root, shape = rdflib.URIRef(ROOTS["RentAction"]), vocab.SHAPES + "RentAction"
     judge = next(one for one in PLAIN.shapes if str(one.node) == shape)
-
-    def cost(work: Any) -> float:
-        work()
-        started = process_time()
-        for _ in range(20):
-            work()
-        return process_time() - started
 
     cheap = cost(lambda: VALIDATOR._ours._shapes.judge(shape, data, [root]))
     assert cheap * 3 < cost(lambda: judge.validate(SHACLExecutor(), data, focus=[root]))

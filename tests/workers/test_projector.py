@@ -439,13 +439,6 @@ time.sleep(600)
 
 
 @pytest.fixture
-def server() -> Iterator[OxigraphServer]:
-    started = OxigraphServer()
-    yield started
-    started.stop()
-
-
-@pytest.fixture
 def sparql_url(server: OxigraphServer, tmp_path: Path) -> str:
     """The setting that leads to a server which the supervisor has written down."""
     (tmp_path / "run").mkdir()

@@ -20,17 +20,10 @@ from ld_server.sparql import results
 from tests.sparql_servers import OxigraphServer
 from tests.workers.test_projector import Fleet, drain
 from workers.projector import Projector
-from workers.rebuilding import REACHED, put_all_on_the_list, rebuild
+from workers.rebuilding import GOES_ON_WITHIN, REACHED, put_all_on_the_list, rebuild
 
 MANY = 140
 """So many documents that most of them are brought in bulk."""
-
-
-@pytest.fixture
-def server() -> Iterator[OxigraphServer]:
-    started = OxigraphServer()
-    yield started
-    started.stop()
 
 
 @pytest.fixture
@@ -147,6 +140,17 @@ def test_everything_is_put_on_the_list_once(fleet: Fleet) -> None:
     assert fleet.waiting() == MANY
 
 
+def test_a_comparison_that_was_broken_off_long_ago_begins_anew(fleet: Fleet) -> None:
+    drain(fleet.projector())
+    lost = fleet.parts.naming.iri("itemType_1")
+    for age, is_seen in ((GOES_ON_WITHIN - 60, False), (GOES_ON_WITHIN + 60, True)):
+        fleet.parts.sparql.replace({lost: ()})
+        with fleet.parts.ledger.write() as uow:
+            uow.facts.set(REACHED, orjson.dumps(["itemType", 100, 100, fleet.parts.now().timestamp() - age]).decode())
+        assert rebuild(fleet.parts) == MANY
+        assert bool(fleet.parts.sparql.triples(lost)) is is_seen
+
+
 # --- a real process, killed -------------------------------------------------------------------------------------------
 
 REBUILD = """
@@ -194,7 +198,7 @@ def test_killed_in_the_middle_it_goes_on_where_it_was(fleet: Fleet) -> None:
 
     comparing = run(fleet, waiting // 10 + 5)
     with fleet.parts.ledger.read() as uow:
-        _, _, reached = orjson.loads(uow.facts.get(REACHED) or "")
+        _, _, reached, _ = orjson.loads(uow.facts.get(REACHED) or "")
     assert 0 < reached < MANY
 
     rest = run(fleet, None)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from ld_server.domain.errors import StoreUnavailable
 
 
-class Pace:
+class RateLimit:
     """Lets `most` queries begin in any `seconds`; threads may share it."""
 
     def __init__(self, most: int, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -18,7 +18,7 @@ class Pace:
         self._begun: deque[float] = deque()
         self._lock = threading.Lock()
 
-    def step(self) -> None:
+    def take(self) -> None:
         """Begin a query. Raises StoreUnavailable when too many have begun."""
         with self._lock:
             now = self._clock()
