@@ -284,6 +284,7 @@ rent_actions = Table(
     CheckConstraint("start_time < end_time", name="rent_action_starts_before_it_ends"),
     Index("rent_actions_by_number", "number"),
     Index("rent_actions_by_status", "status", "number"),
+    Index("rent_actions_by_status_and_start", "status", "start_time", "number"),
     Index("rent_actions_by_start", "start_time", "number", "end_time"),
     Index("rent_actions_by_end", "end_time", "number"),
     Index("rent_actions_by_external_source", "external_source", "external_ref"),
