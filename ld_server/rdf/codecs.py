@@ -30,7 +30,7 @@ class Limits:
     depth: int = 64
     triples: int = 50_000
     resources: int = 1000
-    characters: int = 32 * 1024 * 1024
+    characters: int = effort.MOST_WRITTEN_OUT
     lines: int = 500
 
 

@@ -19,6 +19,8 @@ MOST_CONTEXT_CHARACTERS = 128 * 1024
 """Characters of all these definitions: a term may stand in the IRI of the next, so that IRIs grow with their number."""
 MOST_APPLIED = 250_000
 """Definitions that are gone through while contexts are applied, about one second's work."""
+MOST_WRITTEN_OUT = 32 * 1024 * 1024
+"""Characters of all that contexts in a body stand for, written out: the parser holds at once whatever is under one key."""
 MOST_BASES = 100
 """Times that Turtle may set another base."""
 
@@ -81,6 +83,8 @@ class _Tally:
     occurrences: int = 0
     scoped: dict[str, int] = field(default_factory=dict)
     """Term that has a context of its own → the size of that."""
+    iris: dict[str, list[str]] = field(default_factory=dict)
+    """Term, or keyword of a context → what is said of it in one context or another: an IRI, a datatype, a language."""
 
     def take_context(self, context: Any) -> int:
         """Counts a context, and those in its definitions. Gives the number of its definitions."""
@@ -99,6 +103,7 @@ class _Tally:
             return self.take_context(definition)
         self.definitions += 1
         self.characters += len(term) + _length(definition)
+        self.iris.setdefault(term, []).extend(_said(term, definition))
         if not isinstance(definition, dict) or "@context" not in definition:
             return 1
         size = self.take_context(definition["@context"])
@@ -109,6 +114,19 @@ class _Tally:
     def applied(self) -> int:
         """Whoever applies a context goes through it, and copies what was defined before."""
         return self.sizes + self.occurrences * self.definitions
+
+    def written_out(self, words: Iterable[str]) -> int:
+        """Characters that words of the document may have, at most, where its own contexts say what they stand for."""
+        if not self.iris:
+            return 0
+        every = not self.iris.keys().isdisjoint(_OF_EVERY_WORD)
+        return self._longest() * sum(every or word in self.iris or word.partition(":")[0] in self.iris for word in words)
+
+    def _longest(self) -> int:
+        """Of the longest IRI there can be: one that is said, after all those with which others begin."""
+        said = [one for several in self.iris.values() for one in several]
+        begun = {one.partition(":")[0] for one in said if ":" in one} | _OF_EVERY_WORD
+        return max(map(len, said)) + sum(len(one) for term in begun & self.iris.keys() for one in self.iris[term])
 
 
 def refuse_costly_contexts(document: Any, named: Mapping[str, int], scoped: Iterable[str]) -> None:
@@ -125,7 +143,11 @@ def refuse_costly_contexts(document: Any, named: Mapping[str, int], scoped: Iter
         raise TooLarge(f"The contexts of the body define more than {MOST_DEFINITIONS} terms.", limit=MOST_DEFINITIONS)
     if tally.characters > MOST_CONTEXT_CHARACTERS:
         raise TooLarge(f"The contexts of the body have more than {MOST_CONTEXT_CHARACTERS} characters.", limit=MOST_CONTEXT_CHARACTERS)
-    for word in (one for node in nodes for one in _words(node) if one in tally.scoped):
+    words = [one for node in nodes for one in _words(node)]
+    if tally.written_out(words) > MOST_WRITTEN_OUT:
+        most = f"{MOST_WRITTEN_OUT} characters"
+        raise TooLarge(f"The contexts of the body make its names longer than {most} when they are written out.", limit=MOST_WRITTEN_OUT)
+    for word in (one for one in words if one in tally.scoped):
         tally.sizes += tally.scoped[word]
         tally.occurrences += 1
     if tally.applied > MOST_APPLIED:
@@ -163,6 +185,16 @@ def _values(value: Any) -> Iterator[Any]:
             ahead += one
         else:
             yield one
+
+
+_OF_EVERY_WORD = frozenset({"@vocab", "@base", "@language"})
+"""What a context says of words that it does not define."""
+
+
+def _said(term: str, definition: Any) -> list[str]:
+    """The texts of a definition, of which each may come to stand in a statement, and the term, which may stand for itself."""
+    said = definition.values() if isinstance(definition, dict) else [definition]
+    return [term, *(one for one in said if isinstance(one, str))]
 
 
 def _length(value: Any) -> int:

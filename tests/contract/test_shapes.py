@@ -5,7 +5,6 @@ import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from time import process_time
 from urllib.parse import urljoin
 
 import orjson
@@ -22,6 +21,7 @@ from ld_server.rdf import vocab
 from ld_server.rdf.contexts import Contexts
 from ld_server.rdf.published import data_directory
 from ld_server.rdf.validation import LONGEST_VALUE, MOST_TOLD, Validator
+from tests.costs import LONG_WORK, within
 
 SHAPES = data_directory("shapes")
 VALIDATOR = Validator([SHAPES])
@@ -1504,27 +1504,23 @@ def test_a_web_of_blank_nodes_is_not_spelled_out() -> None:
     web = [ox.Triple(one, known, other) for above, below in pairwise(layers) for one in above for other in below]
     triples = graph("RentAction", with_change(reservation(), "", "schema:startTime", None))
     triples.append(ox.Triple(ox.NamedNode(ROOTS["RentAction"]), ox.NamedNode(vocab.START_TIME), layers[0][0]))
-    started = process_time()
-    with pytest.raises(ShapeViolation):
+    with within(LONG_WORK), pytest.raises(ShapeViolation):
         VALIDATOR.check([*triples, *web], ROOTS["RentAction"], vocab.SHAPES + "RentAction")
-    assert process_time() - started < 20
 
 
 def test_patterns_take_long_texts_in_their_stride() -> None:
     hostile = {"schema:email": f'"{"a." * 100_000}@{"b." * 100_000}"', "schema:name": f'"{" " * 200_000}\\u0007"'}
-    started = process_time()
-    for name, values in hostile.items():
-        refusal("RentAction", with_change(reservation(), "#agent", name, values))
-    assert process_time() - started < 20
+    with within(LONG_WORK):
+        for name, values in hostile.items():
+            refusal("RentAction", with_change(reservation(), "#agent", name, values))
 
 
 def test_more_values_than_a_property_may_have_do_not_cost_more() -> None:
     numbers = ", ".join(str(number) for number in range(2000))
     things = {"": {**reservation()[""], **dict.fromkeys(("rsv:priority", "schema:startTime", "rsv:status", "schema:purpose"), numbers)}}
     things[""]["rsv:lineItem"] = ", ".join(f"<#line-{number}>" for number in range(5000))
-    started = process_time()
-    error = refusal("RentAction", things)
-    assert process_time() - started < 20
+    with within(LONG_WORK):
+        error = refusal("RentAction", things)
     assert {vocab.PRIORITY, vocab.START_TIME, vocab.STATUS, vocab.PURPOSE, vocab.LINE_ITEMS} <= {one.path for one in error.violations}
 
 
