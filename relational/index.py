@@ -397,4 +397,11 @@ def number_of(identifier: str) -> int:
 
 
 def _compared(table: Table, conditions: Sequence[Condition]) -> list[ColumnElement[bool]]:
-    return [OPERATORS[compare](table.c[column], value) for column, compare, value in conditions]
+    return [OPERATORS[compare](table.c[column], value) for column, compare, value in [*conditions, *_implied(conditions)]]
+
+
+def _implied(conditions: Sequence[Condition]) -> list[Condition]:
+    """What ends by an instant has started before it: said, so that a search for what is within a window ends where the window does."""
+    is_from_a_start = any((column, compare) == ("start_time", ">=") for column, compare, _ in conditions)
+    ends = [end for column, compare, end in conditions if (column, compare) == ("end_time", "<=")]
+    return [("start_time", "<", end) for end in ends if is_from_a_start]

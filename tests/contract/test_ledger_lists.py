@@ -131,6 +131,14 @@ def _plan(store: Ledger, ask: Callable[[Any], Any], prefix: str = "EXPLAIN ") ->
         return "".join(f"{row[-1]}\n" for row in connection.exec_driver_sql(prefix + statement, parameters))
 
 
+def test_to_look_for_what_is_within_a_window_costs_no_more_than_the_window(store: Ledger) -> None:
+    within: list[Condition] = [("start_time", ">=", MONDAY + 10 * MINUTE), ("end_time", "<=", MONDAY + 60 * MINUTE)]
+    with store.read() as uow:
+        assert uow.index.count_up_to(MANY, "rent_actions", within) == 42
+        assert len(uow.index.page("rent_actions", within, None, PAGE, [("start_time", False)])) == PAGE
+    assert _effort(store, (MANY, "rent_actions", within)) * 10 < _effort(store, (MANY, "rent_actions", within[:1]))
+
+
 def test_to_count_what_meets_a_filter_costs_no_more_than_the_bound(store: Ledger) -> None:
     asked = (PAGE, "assets", [("item_type", "=", "itemType_1")])
     with store.read() as uow:
