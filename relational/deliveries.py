@@ -175,10 +175,11 @@ def _finish_held(engine: str) -> str:
 
 
 def _due(engine: str) -> str:
-    locking = " FOR UPDATE SKIP LOCKED" if engine == "postgresql" else ""
+    """Those of some deliveries that are due. But for the `+` SQLite would look through all that wait, by their status."""
+    locking, status = (" FOR UPDATE SKIP LOCKED", "status") if engine == "postgresql" else ("", "+status")
     return (
         f"SELECT {', '.join(_NAMES)} FROM deliveries WHERE identifier IN ({_THESE.select(engine)}) "  # noqa: S608 (constants put together; values are parameters)
-        f"AND status IN ('pending', 'sending') AND next_attempt_at <= :now ORDER BY number{locking}"
+        f"AND {status} IN ('pending', 'sending') AND next_attempt_at <= :now ORDER BY number{locking}"
     )
 
 

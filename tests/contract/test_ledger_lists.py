@@ -1,6 +1,5 @@
 """Lists of a large store: what is shown of them, and what it takes to count them, does not grow with what is there."""
 
-import itertools
 import re
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -12,6 +11,7 @@ from sqlalchemy import event, insert, text
 from relational import tables
 from relational.index import Condition, Index, Order
 from relational.unit_of_work import Ledger
+from tests.contract.efforts import rows_read, steps
 from tests.contract.rows import ALICE, MONDAY, head
 
 MANY = 4000
@@ -92,18 +92,11 @@ def _places(store: Ledger, table: str, order: list[Order]) -> Iterator[tuple[Any
 
 
 def _by_rows(store: Ledger, table: str, ask: Callable[[Any], list[Any]]) -> None:
-    before = {name: _rows_read(store, name) for name in (table, "documents")}
+    before = {name: rows_read(store, name) for name in (table, "documents")}
     with store.read() as uow:
         assert len(ask(uow)) == PAGE
     for name, count in before.items():
-        assert _rows_read(store, name) - count <= MOST_READ, (name, _plan(store, ask))
-
-
-def _rows_read(store: Ledger, table: str) -> int:
-    with store.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.exec_driver_sql("SELECT pg_stat_force_next_flush()")
-        read = f"SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_user_tables WHERE relname = '{table}'"
-        return int(connection.exec_driver_sql(read).scalar_one())
+        assert rows_read(store, name) - count <= MOST_READ, (name, _plan(store, ask))
 
 
 def _by_plan(store: Ledger, table: str, ask: Callable[[Any], list[Any]]) -> None:
@@ -151,13 +144,8 @@ def _effort(store: Ledger, asked: Any) -> int:
     if store.engine.dialect.name == "postgresql":
         plan = _plan(store, lambda uow: uow.index.count_up_to(*asked), "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) ")
         return max(int(float(rows)) for rows in re.findall(r"actual rows=([0-9.]+)", plan))
-    steps = itertools.count()
     with store.engine.connect() as connection:
-        driver: Any = connection.connection.driver_connection
-        driver.set_progress_handler(lambda: next(steps) < 0, 1)
-        Index(connection).count_up_to(*asked)
-        driver.set_progress_handler(None, 1)
-    return next(steps)
+        return steps(connection, lambda: Index(connection).count_up_to(*asked))
 
 
 def test_to_count_everything_is_to_add_up_a_few_tallies(ledger: Ledger) -> None:
