@@ -117,7 +117,7 @@ UNION ALL
 SELECT l.pool, l.bucket, l.lowest, c.bucket, c.opening, c.started, c.ended, c.rise, c.fall
 FROM longer AS l CROSS JOIN counters AS c
 WHERE l.span = {span} AND c.stock_pool = l.pool AND c.span = {shorter} AND c.bucket BETWEEN l.lowest AND l.highest
-    AND NOT EXISTS (SELECT 1 FROM counted_{below} AS fresh WHERE fresh.pool = c.stock_pool AND fresh.bucket = c.bucket)
+    AND (c.stock_pool, c.bucket) NOT IN (SELECT pool, bucket FROM counted_{below})
 """
 """The parts that have just been counted, and the others as they were."""
 

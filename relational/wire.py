@@ -31,9 +31,11 @@ def planned_once(is_local: str) -> str:
     transaction ends (`true`), or the connection (`false`).
 
     For statements of many parts that read little, of which planning costs several times what running does. Not for lists, where the
-    plan depends on what is asked for.
+    plan depends on what is asked for. A planner that does not know the parameters would read a whole pool to merge it with what is asked
+    where one pool has half of all allocations; a step in an index for each question is right however large a pool is.
     """
-    wanted = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off", "jit": "off"}
+    off = dict.fromkeys(("enable_seqscan", "enable_mergejoin", "enable_hashjoin", "jit"), "off")
+    wanted = {"plan_cache_mode": "force_generic_plan", **off}
     return ", ".join(f"set_config('{name}', '{value}', {is_local})" for name, value in wanted.items())
 
 

@@ -4,14 +4,14 @@ import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, insert, select
 
 from ld_server.domain.window import EARLIEST, LATEST, Window
 from ld_server.services import counters
@@ -20,8 +20,9 @@ from relational.allocations import AllocationRow
 from relational.buckets import DAY, HOUR, Layout
 from relational.capacity import Capacities, Day
 from relational.counters import Counters
-from relational.unit_of_work import Ledger, UnitOfWork
+from relational.unit_of_work import Ledger, UnitOfWork, open_ledger
 from relational.wire import Wire
+from tests.contract.efforts import rows_read
 from tests.contract.rows import add_item_type, add_pool, add_rent_action, allocation, stage
 
 BLOCKING = ("allocated", "in_use")
@@ -415,3 +416,31 @@ def plans(ledger: Ledger, work: Callable[[UnitOfWork], object], writing: bool = 
         if ledger.engine.dialect.name == "postgresql":
             connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
         return ["".join(f"{row[-1]}\n" for row in connection.exec_driver_sql(prefix + one, dict(values))) for one, values in wanted]
+
+
+# --- cost -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_promise_costs_the_same_in_a_pool_that_has_every_allocation(postgres_url: str) -> None:
+    """Postgres would take that to be true of every pool, and read it from one end to the other."""
+    ledger = open_ledger(postgres_url, pool_size=1)
+    with ledger.write() as uow:
+        add_item_type(uow)
+        add_rent_action(uow, "ra_1")
+        add_pool(uow, "pool_1", 10_000)
+    promised = (_drawn(number, MIDNIGHT + number * timedelta(hours=3)) for number in range(1, 8001))
+    with ledger.engine.begin() as connection:
+        connection.execute(insert(tables.allocations), [asdict(row) for row in promised])
+        Counters(connection).rebuild(["pool_1"])
+    with ledger.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql("VACUUM ANALYZE")
+    before = rows_read(ledger, "allocations")
+    with ledger.write() as uow:
+        uow.allocations.hold(["itemType_1"])
+        uow.allocations.add([_drawn(9001, MIDNIGHT + 500 * A_DAY)])
+    assert rows_read(ledger, "allocations") - before < 100
+    ledger.close()
+
+
+def _drawn(number: int, start: datetime) -> AllocationRow:
+    return allocation(number, None, start, start + A_DAY, stock_pool="pool_1")
