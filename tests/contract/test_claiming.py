@@ -38,6 +38,8 @@ def _take(deliveries: Deliveries) -> None:
     taken = deliveries.claim(first[:TAKEN], "worker", TUESDAY, TUESDAY + timedelta(minutes=1))
     assert len(taken) == TAKEN
     sent = {one.identifier: one.attempts + 1 for one in taken}
+    deliveries.postpone([first[TAKEN]], TUESDAY)
+    deliveries.let_follow("hook_1", "ra_1", TUESDAY)
     assert deliveries.held(sent, "worker") == deliveries.finish_held(sent, "worker", TUESDAY, 204) == sent.keys()
 
 
