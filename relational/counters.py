@@ -119,7 +119,9 @@ FROM longer AS l CROSS JOIN counters AS c
 WHERE l.span = {span} AND c.stock_pool = l.pool AND c.span = {shorter} AND c.bucket BETWEEN l.lowest AND l.highest
     AND (c.stock_pool, c.bucket) NOT IN (SELECT pool, bucket FROM counted_{below})
 """
-"""The parts that have just been counted, and the others as they were."""
+"""
+The parts that have just been counted, and the others as they were. NOT IN, since Postgres hashes that where it may join by loops alone.
+"""
 
 _PARTS_OF_ALL = """
 SELECT pool, bucket, bucket * {ratio} AS lowest, part, opening, started, ended, rise, fall FROM (

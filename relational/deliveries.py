@@ -124,8 +124,8 @@ _ROWS: Select[Any] = select(*(_D[name] for name in _NAMES))
 _ENDPOINTS: Select[Any] = select(*(_E[one.name] for one in fields(Endpoint)))
 _IS_UNFINISHED = text("status IN ('pending', 'sending')")
 """As the partial indexes say it: with bound values SQLite would not use them."""
-_IS_PENDING = _D.status != "sending"
-"""Of one that is not finished. Said so that SQLite does not look through all that are pending, by their status."""
+_IS_NOT_SENDING = _D.status != "sending"
+"""Of what is not finished, what is pending: by that status SQLite would look through all that are."""
 
 _NOW, _UNTIL = bindparam("now", type_=tables.Instant), bindparam("until", type_=tables.Instant)
 
@@ -283,7 +283,7 @@ class Deliveries:
         names = ("plan", "webhook", "endpoint", "replayed_by", "replayed_at")
         again = {"status": "pending", "failures": 0, "finished_at": None, "next_attempt_at": delivery.replayed_at}
         changed = again | {name: getattr(delivery, name) for name in names}
-        where = and_(_D.identifier == delivery.identifier, _D.status != "sending")
+        where = and_(_D.identifier == delivery.identifier, _IS_NOT_SENDING)
         self._connection.execute(update(tables.deliveries).where(where).values(changed))
         self._know_endpoints({delivery.endpoint})
 
@@ -332,7 +332,7 @@ class Deliveries:
 
     def postpone(self, identifiers: Collection[str], until: datetime) -> None:
         """Do not look at these before an instant: what must go before them is not due earlier."""
-        where = and_(_D.identifier.in_(identifiers), _IS_PENDING, _D.next_attempt_at.is_not(None))
+        where = and_(_D.identifier.in_(identifiers), _IS_NOT_SENDING, _D.next_attempt_at.is_not(None))
         self._connection.execute(update(tables.deliveries).where(where).values(next_attempt_at=until))
 
     def claim(self, identifiers: Collection[str], owner: str, now: datetime, until: datetime) -> list[Delivery]:
@@ -373,7 +373,7 @@ class Deliveries:
 
     def let_follow(self, endpoint: str, subject: str, now: datetime) -> None:
         """What waited behind a delivery that is finished is due now."""
-        where = and_(_IS_UNFINISHED, _D.endpoint == endpoint, _D.subject_id == subject, _IS_PENDING, _D.failures == 0)
+        where = and_(_IS_UNFINISHED, _D.endpoint == endpoint, _D.subject_id == subject, _IS_NOT_SENDING, _D.failures == 0)
         self._connection.execute(update(tables.deliveries).where(where, _D.due_at <= now).values(next_attempt_at=now))
 
     def endpoint(self, endpoint: str) -> Endpoint:

@@ -7,9 +7,8 @@ from time import process_time
 TIMES = 20
 LITTLE = 0.5
 """Seconds of processor time that are let pass without a comparison."""
-SOON = 50.0
-"""Times the yardstick: a few seconds on a machine that has nothing else to do. What is to be found here takes minutes."""
-LONG_WORK = 300.0
+SOON, LONG_WORK = 50.0, 200.0
+"""Times the yardstick: a few seconds, and some more, on a machine that has nothing else to do. What is to be found here takes minutes."""
 
 
 def cost(work: Callable[[], object]) -> float:

@@ -30,7 +30,7 @@ class Limits:
     depth: int = 64
     triples: int = 50_000
     resources: int = 1000
-    characters: int = effort.MOST_WRITTEN_OUT
+    characters: int = 32 * 1024 * 1024
     lines: int = 500
 
 
@@ -56,7 +56,9 @@ _NOTHING_SAID = "The body holds no statement: no key in it stands for a property
 def _affordable(body: bytes, form: Format, contexts: Contexts, limits: Limits) -> bytes:
     """What the parser is given. Raises MalformedBody and TooLarge for what would keep it busy for long."""
     if form.json:
-        return orjson.dumps(self_contained(body, contexts, limits.depth)[0])
+        document = read_json(body, limits.depth)
+        effort.refuse_costly_statements(document, limits.triples, limits.characters)
+        return orjson.dumps(_self_contained(document, contexts)[0])
     if form.rdf == RdfFormat.RDF_XML:
         effort.refuse_costly_xml(body, limits.depth)
     elif form.rdf in (RdfFormat.TURTLE, RdfFormat.TRIG):
@@ -149,7 +151,10 @@ def self_contained(body: bytes, contexts: Contexts, depth: int) -> tuple[Any, st
     Beside it the JSON pointer of what was sent in what it has become: an array is put into a graph, so that what is the same for
     all its members is there once. Raises MalformedBody, UnknownContext and TooLarge.
     """
-    document = read_json(body, depth)
+    return _self_contained(read_json(body, depth), contexts)
+
+
+def _self_contained(document: Any, contexts: Contexts) -> tuple[Any, str]:
     effort.refuse_costly_contexts(document, contexts.sizes, contexts.scoped)
     if isinstance(document, list):
         return _with_one_context(document, contexts)

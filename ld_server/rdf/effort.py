@@ -8,6 +8,7 @@ entities, elements within elements, contexts that are applied again and again, b
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 from xml.parsers import expat
 
@@ -19,8 +20,8 @@ MOST_CONTEXT_CHARACTERS = 128 * 1024
 """Characters of all these definitions: a term may stand in the IRI of the next, so that IRIs grow with their number."""
 MOST_APPLIED = 250_000
 """Definitions that are gone through while contexts are applied, about one second's work."""
-MOST_WRITTEN_OUT = 32 * 1024 * 1024
-"""Characters of all that contexts in a body stand for, written out: the parser holds at once whatever is under one key."""
+ROOM = 3
+"""Times that what is reckoned of JSON-LD may be above a limit: `@type` counts as a value, and each name as if it were the longest."""
 MOST_BASES = 100
 """Times that Turtle may set another base."""
 
@@ -83,8 +84,8 @@ class _Tally:
     occurrences: int = 0
     scoped: dict[str, int] = field(default_factory=dict)
     """Term that has a context of its own → the size of that."""
-    iris: dict[str, list[str]] = field(default_factory=dict)
-    """Term, or keyword of a context → what is said of it in one context or another: an IRI, a datatype, a language."""
+    said: dict[str, list[str]] = field(default_factory=dict)
+    """Term, or keyword of a context → what one context or another says of it: an IRI, a datatype, a language, a container."""
 
     def take_context(self, context: Any) -> int:
         """Counts a context, and those in its definitions. Gives the number of its definitions."""
@@ -103,7 +104,7 @@ class _Tally:
             return self.take_context(definition)
         self.definitions += 1
         self.characters += len(term) + _length(definition)
-        self.iris.setdefault(term, []).extend(_said(term, definition))
+        self.said.setdefault(term, []).extend([term, *_texts(definition)])
         if not isinstance(definition, dict) or "@context" not in definition:
             return 1
         size = self.take_context(definition["@context"])
@@ -115,18 +116,20 @@ class _Tally:
         """Whoever applies a context goes through it, and copies what was defined before."""
         return self.sizes + self.occurrences * self.definitions
 
-    def written_out(self, words: Iterable[str]) -> int:
-        """Characters that words of the document may have, at most, where its own contexts say what they stand for."""
-        if not self.iris:
-            return 0
-        every = not self.iris.keys().isdisjoint(_OF_EVERY_WORD)
-        return self._longest() * sum(every or word in self.iris or word.partition(":")[0] in self.iris for word in words)
-
+    @cached_property
     def _longest(self) -> int:
-        """Of the longest IRI there can be: one that is said, after all those with which others begin."""
-        said = [one for several in self.iris.values() for one in several]
-        begun = {one.partition(":")[0] for one in said if ":" in one} | _OF_EVERY_WORD
-        return max(map(len, said)) + sum(len(one) for term in begun & self.iris.keys() for one in self.iris[term])
+        """Characters of the longest IRI there can be: one that is said, after all those with which others begin."""
+        every = [one for several in self.said.values() for one in several]
+        starts = {"@vocab", "@base", *(one.partition(":")[0] for one in every if ":" in one)}
+        return max(map(len, every), default=0) + sum(len(one) for term in starts & self.said.keys() for one in self.said[term])
+
+    def written_out(self, word: str) -> int:
+        """Characters that a word of the document comes to, at most."""
+        if word.startswith("@"):
+            return len(word)
+        start, colon, _ = word.partition(":")
+        starts = (word, start) if colon else (word, "@vocab", "@base")
+        return len(word) + (self._longest if "@language" in self.said or any(one in self.said for one in starts) else 0)
 
 
 def refuse_costly_contexts(document: Any, named: Mapping[str, int], scoped: Iterable[str]) -> None:
@@ -143,15 +146,55 @@ def refuse_costly_contexts(document: Any, named: Mapping[str, int], scoped: Iter
         raise TooLarge(f"The contexts of the body define more than {MOST_DEFINITIONS} terms.", limit=MOST_DEFINITIONS)
     if tally.characters > MOST_CONTEXT_CHARACTERS:
         raise TooLarge(f"The contexts of the body have more than {MOST_CONTEXT_CHARACTERS} characters.", limit=MOST_CONTEXT_CHARACTERS)
-    words = [one for node in nodes for one in _words(node)]
-    if tally.written_out(words) > MOST_WRITTEN_OUT:
-        most = f"{MOST_WRITTEN_OUT} characters"
-        raise TooLarge(f"The contexts of the body make its names longer than {most} when they are written out.", limit=MOST_WRITTEN_OUT)
-    for word in (one for one in words if one in tally.scoped):
+    for word in (one for node in nodes for one in _words(node) if one in tally.scoped):
         tally.sizes += tally.scoped[word]
         tally.occurrences += 1
     if tally.applied > MOST_APPLIED:
         raise TooLarge("The body applies its contexts too often; put them to its top, once.", limit=MOST_APPLIED)
+
+
+def refuse_costly_statements(document: Any, statements: int, characters: int) -> None:
+    """
+    Raises TooLarge for a document that comes to more than ROOM times so many statements, or characters in them.
+
+    The parser makes all that is under a key before it gives any of it, each statement with its subject and graph written out: 100 KB can
+    become a gigabyte. What is in `metadata` counts as if it were statements.
+    """
+    tally = _Tally({})
+    for node in _nodes(document):
+        tally.take_context(node.get("@context"))
+    count = written = 0
+    for about, key, value in _said_in(document, tally):
+        several = [one for one in _values(value) if one is not None]
+        count += len(several)
+        written += len(several) * (2 * about + tally.written_out(key)) + sum(
+            tally.written_out(one) for one in several if isinstance(one, str)
+        )
+        if count > ROOM * statements:
+            raise TooLarge(f"The body has more than {statements} statements.", limit=statements)
+        if written > ROOM * characters:
+            raise TooLarge(f"The statements of the body have more than {characters} characters.", limit=characters)
+
+
+def _said_in(document: Any, tally: _Tally) -> Iterator[tuple[int, str, Any]]:
+    """
+    Every key with its value, and the characters of the longest name that a statement of it may begin with.
+
+    That is the name of the object, the key under which it stands, or what is so around it: a map, `@nest` and `@reverse` are no subjects.
+    """
+    names = {"@id", "id"} | {term for term, said in tally.said.items() if "@id" in said}
+    ahead = [("@graph", 0, document)]
+    while ahead:
+        outer, around, value = ahead.pop()
+        if isinstance(value, list):
+            ahead += [(outer, around, one) for one in value]
+        elif isinstance(value, dict):
+            own = (one for name in names & value.keys() for one in _values(value[name]) if isinstance(one, str))
+            about = max(around, *map(tally.written_out, (outer, *own)))
+            for key, inner in value.items():
+                if key != "@context":
+                    yield about, key, inner
+                    ahead.append((key, about, inner))
 
 
 def _nodes(document: Any) -> Iterator[dict[str, Any]]:
@@ -187,14 +230,10 @@ def _values(value: Any) -> Iterator[Any]:
             yield one
 
 
-_OF_EVERY_WORD = frozenset({"@vocab", "@base", "@language"})
-"""What a context says of words that it does not define."""
-
-
-def _said(term: str, definition: Any) -> list[str]:
-    """The texts of a definition, of which each may come to stand in a statement, and the term, which may stand for itself."""
+def _texts(definition: Any) -> list[str]:
+    """The texts of a definition, of which each may come to stand in a statement."""
     said = definition.values() if isinstance(definition, dict) else [definition]
-    return [term, *(one for one in said if isinstance(one, str))]
+    return [one for several in said for one in _values(several) if isinstance(one, str)]
 
 
 def _length(value: Any) -> int:

@@ -1,4 +1,4 @@
-"""What a context makes of short words is told before they are read: the parser never makes more of them than that."""
+"""What JSON-LD comes to is told before it is read: the parser never makes more of it than that."""
 
 from typing import Any
 
@@ -7,7 +7,10 @@ import pytest
 from pyoxigraph import Literal, NamedNode, RdfFormat, parse
 
 from ld_server.domain.errors import TooLarge
-from ld_server.rdf import effort
+from ld_server.rdf import codecs, effort, vocab
+from ld_server.rdf.codecs import Limits
+from ld_server.rdf.formats import JSON_LD
+from tests.unit.conftest import Reader
 
 FAR = f"http://e.example/{'x' * 500}/"
 USES = 200
@@ -40,38 +43,81 @@ CONTEXTS: dict[str, tuple[Any, dict[str, Any]]] = {
 }
 
 
-def characters(body: bytes) -> int:
-    """Of all that stands in the statements of a body."""
-    statements = list(parse(body, RdfFormat.JSON_LD, base_iri="http://base.example/"))
-    assert len(statements) >= USES, "it is used so often"
-    return sum(_length(term) for one in statements for term in (one.subject, one.predicate, one.object))
+NAMED = [{"@id": f"urn:{word}"} for word in WORDS]
+NUMBERS = list(range(USES))
+REPEATED: dict[str, dict[str, Any]] = {
+    "a name and its values": {"@id": FAR, "urn:x": NUMBERS},
+    "a name and its keys": {"@id": FAR, **{f"urn:{word}": 1 for word in WORDS}},
+    "a name within": {"@id": "urn:it", "urn:y": {"@id": FAR, "urn:x": NUMBERS}},
+    "a name in another word": {"@context": {"called": "@id"}, "called": FAR, "urn:x": NUMBERS},
+    "a name that is included": {"@id": "urn:it", "@included": [{"@id": FAR, "urn:x": NUMBERS}]},
+    "a name that others have": {"@id": FAR, "@reverse": {"urn:x": NAMED}},
+    "a name of what is nested": {"@id": FAR, "@nest": {"urn:x": NUMBERS}},
+    "a name of a map": {"@context": {"t": {"@id": "urn:x", "@container": "@index"}}, "@id": FAR, "t": {"a": NUMBERS}},
+    "a name in a map": {"@context": {"t": {"@id": "urn:y", "@container": "@id"}}, "t": {FAR: {"urn:x": NUMBERS}}},
+    "a graph": {"@id": FAR, "@graph": [{**one, "urn:x": 1} for one in NAMED]},
+    "a name in a graph": {"@id": FAR, "@graph": {"@id": f"{FAR}x", "urn:x": NUMBERS}},
+    "a name that is the base": {"@context": {"@base": FAR}, "@id": "", "urn:x": NUMBERS},
+    "a graph in a map": {"@context": {"t": {"@id": "urn:y", "@container": ["@graph", "@id"]}}, "t": {FAR: {"urn:x": NUMBERS}}},
+    "a property": {"@id": "urn:it", FAR: NUMBERS},
+}
+DOCUMENTS = {case: {"@id": "urn:it", **content, "@context": context} for case, (context, content) in CONTEXTS.items()} | REPEATED
+
+
+def made_of(document: Any) -> tuple[int, int]:
+    """How many statements the parser makes of a document, and how many characters."""
+    statements = list(parse(orjson.dumps(document), RdfFormat.JSON_LD, base_iri="http://base.example/"))
+    terms = (term for one in statements for term in (one.subject, one.predicate, one.object, one.graph_name))
+    return len(statements), sum(map(_length, terms))
 
 
 def _length(term: Any) -> int:
     if isinstance(term, Literal):
-        return len(term.value) + len(term.datatype.value) + len(term.language or "")
+        own_type = "" if term.datatype.value.startswith((vocab.XSD, vocab.RDF)) else term.datatype.value
+        return len(term.value) + len(own_type) + len(term.language or "")
     return len(term.value) if isinstance(term, NamedNode) else 0
 
 
-@pytest.mark.parametrize("case", CONTEXTS)
-def test_what_the_parser_makes_of_a_body_is_told_before(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    context, content = CONTEXTS[case]
-    document = {"@id": "urn:it", **content, "@context": context}
-    made = characters(orjson.dumps(document))
+@pytest.mark.parametrize("case", DOCUMENTS)
+def test_what_the_parser_makes_of_a_body_is_told_before(case: str) -> None:
+    count, made = made_of(DOCUMENTS[case])
     assert made > USES * 500, "it is longer than it looks"
-    monkeypatch.setattr(effort, "MOST_WRITTEN_OUT", made - USES * 100)
+    with pytest.raises(TooLarge, match="characters"):
+        effort.refuse_costly_statements(DOCUMENTS[case], count, (made - USES * 50) // effort.ROOM)
+
+
+NAMESPACE = "http://equipment.example.com/vocabulary/2026/"
+TERMS = {f"property{n}": {"@id": f"ex:property{n}", "@type": "xsd:string"} for n in range(200)}
+HONEST: dict[str, Any] = {
+    "none": {},
+    "a vocabulary": {"@vocab": NAMESPACE},
+    "a vocabulary and a base": {"@vocab": NAMESPACE, "@base": "https://fleet.equipment.example.com/v1/catalog/assets/"},
+    "a language": {"@vocab": NAMESPACE, "@language": "de-CH"},
+    "terms": {"ex": NAMESPACE, "xsd": vocab.XSD, **TERMS},
+}
+
+
+@pytest.mark.parametrize("case", HONEST)
+def test_the_largest_honest_body_is_taken(case: str) -> None:
+    values = {f"property{n}": "a value, and some words about it" for n in range(48)}
+    members = [{"@id": f"{NAMESPACE}unit-{number}", "@type": "ex:Unit", **values} for number in range(1000)]
+    effort.refuse_costly_statements({"@context": HONEST[case], "@graph": members}, 49_000, Limits().characters)
+
+
+MANY = 400_000
+COSTLY: dict[str, Any] = {
+    "numbers": {"urn:x": [1] * MANY},
+    "numbers in a list": {"urn:x": {"@list": [1] * MANY}},
+    "nodes": {"urn:x": [{}] * MANY},
+    "keys": {f"urn:{n}": 1 for n in range(MANY)},
+    "bodies": [{"urn:x": 1}] * MANY,
+    "a name of 100 KB": {"@id": f"urn:{'x' * 100_000}", "urn:x": list(range(9000))},
+    "a prefix of 100 KB": {"@context": {"p": f"http://e.example/{'x' * 100_000}/"}, "urn:x": [{"@id": f"p:{n}"} for n in range(9000)]},
+}
+
+
+@pytest.mark.parametrize("case", COSTLY)
+def test_the_parser_never_sees_what_would_cost_it_much(case: str, reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(codecs, "parse", lambda *_args, **_kwargs: pytest.fail("it is parsed"))
     with pytest.raises(TooLarge):
-        effort.refuse_costly_contexts(document, {}, ())
-
-
-@pytest.mark.parametrize("case", CONTEXTS)
-def test_a_context_that_is_used_so_often_is_taken(case: str) -> None:
-    context, content = CONTEXTS[case]
-    effort.refuse_costly_contexts({**content, "@context": context}, {}, ())
-
-
-def test_the_largest_honest_body_with_terms_of_its_own_is_taken() -> None:
-    terms = {f"property{n}": {"@id": f"ex:property{n}", "@type": "xsd:string"} for n in range(200)}
-    context = {"ex": "http://equipment.example.com/vocabulary/2026/", "xsd": "http://www.w3.org/2001/XMLSchema#", **terms}
-    members = [{f"property{n}": "a value" for n in range(50)} for _ in range(1000)]
-    effort.refuse_costly_contexts({"@context": context, "@graph": members}, {}, ())
+        codecs.read(orjson.dumps(COSTLY[case]), JSON_LD, "http://base.example/", reader.contexts, Limits())
