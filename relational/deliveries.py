@@ -146,15 +146,21 @@ _WINDOW = Statement(
 
 _SOMETHING = select(_D.identifier).where(_IS_UNFINISHED, _D.endpoint == _E.endpoint, _D.next_attempt_at <= _NOW).exists()
 _IS_SHUT = func.coalesce(or_(_E.open_until > _NOW, _E.next_slot_at > _NOW), false())
-_IS_SENDING = and_(text("deliveries.status = 'sending'"), _IS_UNFINISHED, _D.next_attempt_at > _NOW)
-_SENDING = select(func.count()).where(_D.endpoint == _E.endpoint, _IS_SENDING).scalar_subquery()
 _OPEN_ENDPOINTS = _ENDPOINTS.where(~_IS_SHUT, _SOMETHING)
 _IS_DUE = Statement(select(_OPEN_ENDPOINTS.exists().label("is_due")))
-_HOLD_ENDPOINTS = Statement(
-    _OPEN_ENDPOINTS.add_columns(_SENDING.label("sending")).order_by(_E.endpoint).with_for_update(of=tables.endpoints, skip_locked=True)
-)
+_HOLD_ENDPOINTS = Statement(_OPEN_ENDPOINTS.order_by(_E.endpoint).with_for_update(of=tables.endpoints, skip_locked=True))
 
 _ENGINES = ("postgresql", "sqlite")
+_PLACES = Given("places", {"endpoint": "text"})
+_UNDER_WAY = Statement(
+    {
+        engine: text(
+            f"SELECT p.endpoint, (SELECT count(*) FROM deliveries AS d WHERE d.endpoint = p.endpoint AND d.status = 'sending' "  # noqa: S608 (constants put together; values are parameters)
+            f"AND d.status IN ('pending', 'sending') AND d.next_attempt_at > :now) AS sending FROM ({_PLACES.select(engine)}) AS p"
+        ).bindparams(_NOW)
+        for engine in _ENGINES
+    }
+)
 _THESE = Given("these", {"identifier": "text"})
 _ATTEMPTS = Given("attempts", {"identifier": "text", "attempt": "whole"})
 
@@ -322,9 +328,15 @@ class Deliveries:
         """
         The endpoints that something may be sent to now, without those that others hold, and how many deliveries are being sent there.
 
-        Nobody else claims there until we commit.
+        Nobody else claims there until we commit. Only then are these counted, by a statement of their own: the one that takes hold may
+        have begun before another worker committed, and would not see what that one claimed.
         """
-        return {Endpoint(*row[:-1]): row[-1] for row in self._wire.rows(_HOLD_ENDPOINTS, {"now": now})}
+        held = [Endpoint(*row) for row in self._wire.rows(_HOLD_ENDPOINTS, {"now": now})]
+        if not held:
+            return {}
+        places = _PLACES.values(self._engine, [(one.endpoint,) for one in held])
+        under_way: dict[str, int] = {row[0]: row[1] for row in self._wire.rows(_UNDER_WAY, {**places, "now": now})}
+        return {one: under_way[one.endpoint] for one in held}
 
     def candidates(self, endpoint: str, now: datetime, limit: int) -> list[Candidate]:
         """The first `limit` deliveries that are due at an endpoint, each with the one that must go before it, which may be itself."""

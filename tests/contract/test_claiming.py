@@ -1,6 +1,9 @@
-"""To take what is next in line costs the same however many deliveries wait behind it."""
+"""Taking what is next in line: it costs the same however many deliveries wait behind it, and several workers do not take too much."""
 
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from threading import Barrier
 
 import pytest
 from sqlalchemy import insert, text
@@ -14,12 +17,13 @@ from tests.contract.rows import MONDAY, TUESDAY
 FEW, MANY, TAKEN = 40, 4000, 10
 
 
-def _wait(ledger: Ledger, first: int, last: int) -> None:
-    """Deliveries of two thousand subjects, which all go to one endpoint."""
-    same = {"event_type": "rentAction.created", "action_index": 0, "endpoint": "hook_1", "plan": "{}", "status": "pending"}
+def _wait(ledger: Ledger, first: int, last: int, endpoints: int = 1) -> None:
+    """Deliveries of two thousand subjects, which go to each endpoint in turn."""
+    same = {"event_type": "rentAction.created", "action_index": 0, "plan": "{}", "status": "pending"}
     rows = [
         {
             **same,
+            "endpoint": f"hook_{number % endpoints + 1}",
             **dict.fromkeys(("identifier", "event_id", "message_id", "trigger"), f"delivery_{number}"),
             "number": number,
             "sequence": number,
@@ -30,6 +34,11 @@ def _wait(ledger: Ledger, first: int, last: int) -> None:
     ]
     with ledger.engine.begin() as connection:
         connection.execute(insert(tables.deliveries), rows)
+
+
+def _know_endpoints(ledger: Ledger, count: int) -> None:
+    with ledger.engine.begin() as connection:
+        connection.execute(insert(tables.endpoints), [{"endpoint": f"hook_{number + 1}"} for number in range(count)])
 
 
 def _take(deliveries: Deliveries) -> None:
@@ -55,8 +64,7 @@ def _effort(ledger: Ledger) -> int:
 
 @pytest.mark.parametrize("is_analyzed", [False, True], ids=["as it is", "analyzed"])  # nobody analyzes an SQLite ledger
 def test_what_waits_behind_costs_nothing(ledger: Ledger, is_analyzed: bool) -> None:
-    with ledger.engine.begin() as connection:
-        connection.execute(insert(tables.endpoints), {"endpoint": "hook_1"})
+    _know_endpoints(ledger, 1)
     _wait(ledger, 1, FEW)
     few = _effort(ledger)
     _wait(ledger, FEW, MANY)
@@ -64,3 +72,28 @@ def test_what_waits_behind_costs_nothing(ledger: Ledger, is_analyzed: bool) -> N
         with ledger.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.execute(text("ANALYZE"))
     assert _effort(ledger) < 3 * few
+
+
+def test_where_one_may_be_under_way_workers_that_come_together_take_one(ledger: Ledger) -> None:
+    """What is under way is counted when nobody else can claim there any more, not before."""
+    workers, rounds, endpoints = 8, 40, 100
+    _know_endpoints(ledger, endpoints)
+    _wait(ledger, 0, MANY, endpoints)
+    together, until = Barrier(workers, timeout=60), TUESDAY + timedelta(minutes=1)
+    one_each = Counter(f"hook_{number + 1}" for number in range(endpoints))
+
+    def take_one_of_each(owner: str) -> dict[str, str]:
+        together.wait()
+        with ledger.write() as uow:
+            free = [one.endpoint for one, sending in uow.deliveries.hold_endpoints(TUESDAY).items() if not sending]
+            first = [uow.deliveries.candidates(one, TUESDAY, 1)[0].first for one in free]
+            return {one.identifier: one.endpoint for one in uow.deliveries.claim(first, owner, TUESDAY, until)}
+
+    owners = [f"worker-{number}" for number in range(workers)]
+    with ThreadPoolExecutor(workers) as threads:
+        for _ in range(rounds):
+            taken = dict(zip(owners, threads.map(take_one_of_each, owners), strict=True))
+            assert Counter(endpoint for one in taken.values() for endpoint in one.values()) == one_each
+            with ledger.write() as uow:
+                for owner, deliveries in taken.items():
+                    uow.deliveries.finish_held(dict.fromkeys(deliveries, 1), owner, TUESDAY, 204)
