@@ -306,10 +306,11 @@ class Deliveries:
         return {row[0]: row[1] for row in self._connection.execute(query)}
 
     def cancel(self, now: datetime, why: str, **having: str) -> int:
-        """Give up what still waits with these values in these columns; how many that were."""
+        """Give up what still waits with these values in these columns, also when it is its turn to be changed; how many that were."""
         changed = {"status": "cancelled", "finished_at": now, "next_attempt_at": None, "lease_owner": None, "last_error": why}
         chosen = _having(select(_D.identifier).where(_D.status == "pending"), having)
-        return self._connection.execute(update(tables.deliveries).where(_D.identifier.in_(chosen)).values(changed)).rowcount
+        still = and_(_IS_NOT_SENDING, _D.finished_at.is_(None))
+        return self._connection.execute(update(tables.deliveries).where(_D.identifier.in_(chosen), still).values(changed)).rowcount
 
     def forget(self, events: Collection[str]) -> None:
         """Take away every delivery of these events, with all that is written of it."""

@@ -71,9 +71,10 @@ class Idempotency:
         upsert(self._connection, tables.idempotency, row, "principal", "key")
 
     def sweep(self, now: datetime, limit: int) -> int:
-        """Forget at most `limit` answers that have expired; how many those were."""
-        expired = select(_I.principal, _I.key).where(_I.expires_at <= now).order_by(_I.expires_at).limit(limit)
-        return self._connection.execute(delete(tables.idempotency).where(tuple_(_I.principal, _I.key).in_(expired))).rowcount
+        """Forget at most `limit` answers that have expired; how many those were. One that is replaced meanwhile stays."""
+        has_expired = _I.expires_at <= now
+        expired = select(_I.principal, _I.key).where(has_expired).order_by(_I.expires_at).limit(limit)
+        return self._connection.execute(delete(tables.idempotency).where(tuple_(_I.principal, _I.key).in_(expired), has_expired)).rowcount
 
 
 def _lock_number(principal: str, key: str) -> int:

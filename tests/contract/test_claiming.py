@@ -10,8 +10,9 @@ from sqlalchemy import insert, text
 
 from relational import tables
 from relational.deliveries import Deliveries
-from relational.unit_of_work import Ledger
+from relational.unit_of_work import Ledger, UnitOfWork
 from tests.contract.efforts import rows_read, steps
+from tests.contract.meetings import come_second
 from tests.contract.rows import MONDAY, TUESDAY
 
 FEW, MANY, TAKEN = 40, 4000, 10
@@ -97,3 +98,19 @@ def test_where_one_may_be_under_way_workers_that_come_together_take_one(ledger: 
             with ledger.write() as uow:
                 for owner, deliveries in taken.items():
                     uow.deliveries.finish_held(dict.fromkeys(deliveries, 1), owner, TUESDAY, 204)
+
+
+@pytest.mark.parametrize("is_sent", [False, True], ids=["sending", "delivered"])
+def test_what_is_taken_just_before_it_is_given_up_is_not_given_up(ledger: Ledger, is_sent: bool) -> None:
+    _know_endpoints(ledger, 1)
+    _wait(ledger, 1, 4)
+
+    def take(uow: UnitOfWork) -> None:
+        uow.deliveries.claim(["delivery_1"], "worker", TUESDAY, TUESDAY + timedelta(minutes=1))
+        if is_sent:
+            uow.deliveries.finish_held({"delivery_1": 1}, "worker", TUESDAY, 204)
+
+    assert come_second(ledger, take, lambda uow: uow.deliveries.cancel(TUESDAY, "Nobody wants it.", endpoint="hook_1")) == 2
+    with ledger.read() as uow:
+        statuses = [one.status for one in uow.deliveries.page(None, 10, {})]
+    assert statuses == ["cancelled", "cancelled", "delivered" if is_sent else "sending"]

@@ -6,8 +6,9 @@ from datetime import timedelta
 import pytest
 
 from relational.idempotency import Idempotency, Stored
-from relational.unit_of_work import Ledger
-from tests.contract.rows import MONDAY, TUESDAY
+from relational.unit_of_work import Ledger, UnitOfWork
+from tests.contract.meetings import come_second
+from tests.contract.rows import MONDAY, TUESDAY, WEDNESDAY
 
 HEADERS = {"Location": "http://localhost:8000/v1/rent-actions/ra_1", "ETag": '"1-jsonld"'}
 
@@ -47,6 +48,20 @@ def test_only_what_has_expired_is_swept(ledger: Ledger) -> None:
         assert uow.idempotency.sweep(TUESDAY - timedelta(microseconds=1), 10) == 0
         assert uow.idempotency.sweep(TUESDAY, 10) == 1
         assert uow.idempotency.find("alice", "k1") is None
+
+
+def test_what_takes_the_place_of_an_expired_answer_is_not_swept_with_it(ledger: Ledger) -> None:
+    with ledger.write() as uow:
+        store(uow.idempotency)
+        store(uow.idempotency, key="k2")
+    newer = Stored("another", 200, {}, b"newer", WEDNESDAY)
+
+    def replace(uow: UnitOfWork) -> None:
+        uow.idempotency.store("alice", "k1", newer.fingerprint, newer.status, newer.headers, newer.body, TUESDAY, newer.expires_at)
+
+    assert come_second(ledger, replace, lambda uow: uow.idempotency.sweep(TUESDAY, 10)) == 1
+    with ledger.read() as uow:
+        assert (uow.idempotency.find("alice", "k1"), uow.idempotency.find("alice", "k2")) == (newer, None)
 
 
 def test_a_rollback_takes_the_answer_with_it(ledger: Ledger) -> None:
