@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, bindparam, delete, false, func, insert, or_, select, text, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, delete, false, func, insert, or_, select, text, update
 
 from relational import tables
 from relational.given import Given
@@ -306,11 +306,18 @@ class Deliveries:
         return {row[0]: row[1] for row in self._connection.execute(query)}
 
     def cancel(self, now: datetime, why: str, **having: str) -> int:
-        """Give up what still waits with these values in these columns, also when it is its turn to be changed; how many that were."""
+        """
+        Give up what still waits with these values in these columns, also when it is its turn to be changed; how many that were.
+
+        What waited behind it is due now.
+        """
         changed = {"status": "cancelled", "finished_at": now, "next_attempt_at": None, "lease_owner": None, "last_error": why}
-        chosen = _having(select(_D.identifier).where(_D.status == "pending"), having)
-        still = and_(_IS_NOT_SENDING, _D.finished_at.is_(None))
-        return self._connection.execute(update(tables.deliveries).where(_D.identifier.in_(chosen), still).values(changed)).rowcount
+        waiting = _having(select(_D.identifier).where(_D.status == "pending"), having)
+        places = self._hold(_having(select(_D.endpoint).where(_D.status == "pending"), having))
+        where = and_(_D.identifier.in_(waiting), _IS_NOT_SENDING, _D.finished_at.is_(None))
+        cancelled = self._connection.execute(update(tables.deliveries).where(where).values(changed)).rowcount
+        self._let_follow(_D.endpoint.in_(places), now)
+        return cancelled
 
     def forget(self, events: Collection[str]) -> None:
         """Take away every delivery of these events, with all that is written of it."""
@@ -385,9 +392,34 @@ class Deliveries:
         self._connection.execute(update(tables.deliveries).where(_D.identifier == identifier).values(changed | {"lease_owner": None}))
 
     def let_follow(self, endpoint: str, subject: str, now: datetime) -> None:
-        """What waited behind a delivery that is finished is due now."""
-        where = and_(_IS_UNFINISHED, _D.endpoint == endpoint, _D.subject_id == subject, _IS_NOT_SENDING, _D.failures == 0)
-        self._connection.execute(update(tables.deliveries).where(where, _D.due_at <= now).values(next_attempt_at=now))
+        """What waited behind a delivery that is finished, or goes elsewhere, is due now."""
+        self._hold([endpoint])
+        self._let_follow(and_(_D.endpoint == endpoint, _D.subject_id == subject), now)
+
+    def begin_anew(self, endpoint: str, now: datetime) -> None:
+        """Forget how an endpoint has fared, and let what waits there for another attempt be due now. Its rate stays as it was."""
+        self._hold([endpoint])
+        forgotten = {"failures": 0, "failing_since": None, "open_until": None}
+        self._connection.execute(update(tables.endpoints).where(_E.endpoint == endpoint).values(forgotten))
+        self._hurry(_D.endpoint == endpoint, now)
+
+    def _let_follow(self, place: ColumnElement[bool], now: datetime) -> None:
+        """What has not failed itself was put off for what it waits behind."""
+        self._hurry(and_(place, _D.failures == 0), now)
+
+    def _hurry(self, place: ColumnElement[bool], now: datetime) -> None:
+        """The endpoint is held: whoever claims there may have seen what was, and be about to put this off."""
+        where = and_(_IS_UNFINISHED, place, _IS_NOT_SENDING, _D.due_at <= now, _D.next_attempt_at > now)
+        self._connection.execute(update(tables.deliveries).where(where).values(next_attempt_at=now))
+
+    def _hold(self, endpoints: Select[Any] | Sequence[str]) -> Sequence[str]:
+        """
+        Those endpoints, at which nobody else claims until this transaction ends.
+
+        They are held in their order, so that two who hold several do not wait for each other.
+        """
+        query = select(_E.endpoint).where(_E.endpoint.in_(endpoints)).order_by(_E.endpoint).with_for_update()
+        return self._connection.execute(query).scalars().all()
 
     def endpoint(self, endpoint: str) -> Endpoint:
         """How an endpoint fares; nobody else changes it until this transaction ends."""

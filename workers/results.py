@@ -59,13 +59,14 @@ def record(uow: UnitOfWork, results: Sequence[Result], owner: str, now: datetime
     held = _finish_delivered(uow, delivered, owner, now) | (uow.deliveries.held(_attempts(failed), owner) if failed else set())
     valid = [one for one in results if one.job.delivery.identifier in held]
     uow.deliveries.note(one.attempt for one in valid)
-    for result in valid:
-        if result.outcome.error is None:
-            _go_on(uow, result.job, now)
-        else:
-            _settle_failure(uow, result, now, chance())
     for endpoint in sorted({one.job.delivery.endpoint for one in valid}):
-        _tell_endpoint(uow, endpoint, [one for one in valid if one.job.delivery.endpoint == endpoint], now, parts)
+        there = [one for one in valid if one.job.delivery.endpoint == endpoint]
+        for result in there:
+            if result.outcome.error is None:
+                _go_on(uow, result.job, now)
+            else:
+                _settle_failure(uow, result, now, chance())
+        _tell_endpoint(uow, endpoint, there, now, parts)
 
 
 def note_lost(uow: UnitOfWork, deliveries: Sequence[Delivery], now: datetime) -> None:

@@ -209,7 +209,8 @@ def create(uow: UnitOfWork, trigger: Trigger, occasion: Occasion, sealing: Seali
 
 def change(uow: UnitOfWork, identifier: str, trigger: Trigger, expected: Expected, occasion: Occasion, sealing: Sealing) -> TriggerRow:
     """
-    Give a trigger another state. One that is enabled again sees what happens from now on; one that says what it said stays as it is.
+    Give a trigger another state. One that is enabled again sees what happens from now on, and the addresses that stand in it begin anew;
+    one that says what it said stays as it is.
 
     Raises NotFound, Stale and UnknownReference.
     """
@@ -231,7 +232,14 @@ def change(uow: UnitOfWork, identifier: str, trigger: Trigger, expected: Expecte
         next_run_at=_next_run_after(before, trigger, occasion.now),
     )
     uow.triggers.replace(row)
+    for address in _addresses(trigger) if row.enabled > before.enabled else ():
+        uow.deliveries.begin_anew(address, occasion.now)
     return row
+
+
+def _addresses(trigger: Trigger) -> list[str]:
+    """Where it sends to that has no webhook of its own."""
+    return sorted({one.config["url"] for one in trigger.actions if one.type == "webhook" and "url" in one.config})
 
 
 def next_run(trigger: Trigger, anchor: datetime, after: datetime) -> datetime | None:

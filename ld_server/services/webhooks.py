@@ -65,7 +65,10 @@ def create(uow: UnitOfWork, webhook: Webhook, secret: str | None, occasion: Occa
 
 
 def change(uow: UnitOfWork, identifier: str, webhook: Webhook, expected: Expected, occasion: Occasion) -> WebhookRow:
-    """Give a webhook another state; one that is enabled again is no longer disabled for a reason. Raises NotFound and Stale."""
+    """
+    Give a webhook another state. One that is enabled again is no longer disabled for a reason, and begins anew, as does one that goes
+    elsewhere. Raises NotFound and Stale.
+    """
     before: WebhookRow = opened(uow.webhooks, identifier, expected, "webhook")
     reason = None if webhook.enabled else before.disabled_reason
     row = replace(before, **_columns(webhook), disabled_reason=reason)
@@ -73,6 +76,8 @@ def change(uow: UnitOfWork, identifier: str, webhook: Webhook, expected: Expecte
         return before
     row = replace(row, revision=before.revision + 1, updated_at=occasion.now)
     uow.webhooks.replace(row)
+    if row.url != before.url or row.enabled > before.enabled:
+        uow.deliveries.begin_anew(identifier, occasion.now)
     return row
 
 

@@ -11,7 +11,8 @@ import orjson
 import pytest
 from standardwebhooks import Webhook
 
-from ld_server.services import deliveries, webhooks
+from ld_server.services import deliveries, triggers, webhooks
+from relational.deliveries import Endpoint
 from relational.outbox import Selection
 from tests.certificates import Authority
 from tests.receivers import Receiver, Reply, receiving
@@ -188,6 +189,46 @@ def test_a_webhook_that_fails_for_five_days_is_disabled(office: PostOffice, rece
     office.clock.forward(hours=30)
     office.run()
     assert len(office.events("webhook.disabled")) == 1
+
+
+@pytest.mark.parametrize("how", ["webhook", "address"])
+def test_what_is_enabled_again_begins_anew(office: PostOffice, receiver: Receiver, how: str) -> None:
+    receiver.answer = lambda _got: Reply(500)
+    hook = office.webhook(receiver.url)
+    trigger = office.trigger(hook if how == "webhook" else {"type": "webhook", "url": receiver.url})
+    place = hook if how == "webhook" else receiver.url
+    for pause in (timedelta(), DISABLED_AFTER - timedelta(minutes=1), timedelta(hours=30)):
+        office.event("ra_1")
+        office.clock.now += pause
+        office.run()
+    assert len(office.events("webhook.disabled")) == 1
+    _enable(office, hook, trigger)
+    assert office.endpoint(place) == Endpoint(place, next_slot_at=office.endpoint(place).next_slot_at)
+    event = office.event("ra_2")
+    office.run()
+    assert (receiver.ids[-1], len(office.events("webhook.disabled"))) == (event, 1)
+
+
+def test_what_a_webhook_failed_with_goes_to_its_new_address_at_once(office: PostOffice, receiver: Receiver) -> None:
+    receiver.answer = lambda got: Reply(200 if got.path == "/in/new" else 500)
+    hook = office.webhook(receiver.url)
+    trigger = office.trigger(hook)
+    events = [office.event(f"ra_{number}") for number in range(OPEN_AFTER)]
+    office.run()
+    assert office.endpoint(hook).open_until > office.clock()
+    _enable(office, hook, trigger, url=f"{receiver.url}/new")
+    office.deliver()
+    assert sorted(receiver.ids[-OPEN_AFTER:]) == events
+    assert set(office.statuses()) == {"delivered"}
+
+
+def _enable(office: PostOffice, hook: str, trigger: str, **changed: str) -> None:
+    """Both are enabled, whichever is not."""
+    with office.parts.ledger.write() as uow:
+        occasion, sealing = office.occasion(), office.parts.sealing
+        webhook, of_trigger = webhooks.webhook_of(uow.webhooks.find(hook)), triggers.trigger_of(uow.triggers.find(trigger))
+        webhooks.change(uow, hook, replace(webhook, enabled=True, **changed), None, occasion)
+        triggers.change(uow, trigger, replace(of_trigger, enabled=True), None, occasion, sealing)
 
 
 def test_one_success_makes_up_for_every_failure(office: PostOffice, receiver: Receiver) -> None:
@@ -519,6 +560,39 @@ def test_what_waits_behind_a_delivery_goes_on_as_soon_as_that_is_made(office: Po
         deliveries.redeliver(uow, "dlv_1", office.occasion())
     office.deliver()
     assert receiver.ids[2:] == events
+
+
+def test_what_waits_behind_a_delivery_goes_on_as_soon_as_that_is_cancelled(office: PostOffice, receiver: Receiver) -> None:
+    receiver.answer = lambda _got: Reply(500)
+    hook = office.webhook(receiver.url)
+    gone, stays = office.trigger(hook), office.trigger(hook)
+    events = [office.event("ra_1") for _ in range(2)]
+    office.run()
+    office.clock.forward(seconds=10)
+    office.run()
+    receiver.answer = lambda _got: Reply()
+    with office.parts.ledger.write() as uow:
+        triggers.remove(uow, gone, None, office.clock())
+    office.deliver()
+    assert [(one.trigger, one.status) for one in office.all()] == 2 * [(gone, "cancelled"), (stays, "delivered")]
+    assert [one.removesuffix(".2") for one in receiver.ids[2:]] == events
+
+
+def test_what_waits_behind_a_delivery_goes_on_as_soon_as_that_goes_elsewhere(office: PostOffice, receiver: Receiver) -> None:
+    receiver.answer = lambda _got: Reply(500)
+    before, after = office.webhook(receiver.url), office.webhook(f"{receiver.url}/other")
+    trigger = office.trigger(before)
+    events = [office.event("ra_1") for _ in range(2)]
+    office.run()
+    office.clock.forward(seconds=10)
+    office.run()
+    receiver.answer = lambda _got: Reply()
+    with office.parts.ledger.write() as uow:
+        row = uow.triggers.find(trigger)
+        uow.triggers.replace(replace(row, body=row.body.replace(before, after), revision=row.revision + 1))
+        deliveries.replay_event(uow, events[0], office.occasion())
+    office.deliver()
+    assert {(one.path, one.json["id"]) for one in receiver.got[2:]} == {("/in", events[1]), ("/in/other", events[0])}
 
 
 def test_recovery_sends_what_did_not_arrive_and_nothing_else(office: PostOffice, receiver: Receiver) -> None:
