@@ -313,10 +313,12 @@ class Deliveries:
         """
         changed = {"status": "cancelled", "finished_at": now, "next_attempt_at": None, "lease_owner": None, "last_error": why}
         waiting = _having(select(_D.identifier).where(_D.status == "pending"), having)
-        places = self._hold(_having(select(_D.endpoint).where(_D.status == "pending"), having))
+        places = self._hold(waiting.with_only_columns(_D.endpoint))
+        if not places:
+            return 0
         where = and_(_D.identifier.in_(waiting), _IS_NOT_SENDING, _D.finished_at.is_(None))
         cancelled = self._connection.execute(update(tables.deliveries).where(where).values(changed)).rowcount
-        self._let_follow(_D.endpoint.in_(places), now)
+        self._let_follow(_put_off(places, now), now)
         return cancelled
 
     def forget(self, events: Collection[str]) -> None:
@@ -391,28 +393,33 @@ class Deliveries:
         changed = {"status": "pending", "failures": failures, "next_attempt_at": at, "last_status": last_status, "last_error": error}
         self._connection.execute(update(tables.deliveries).where(_D.identifier == identifier).values(changed | {"lease_owner": None}))
 
-    def let_follow(self, endpoint: str, subject: str, now: datetime) -> None:
-        """What waited behind a delivery that is finished, or goes elsewhere, is due now."""
-        self._hold([endpoint])
-        self._let_follow(and_(_D.endpoint == endpoint, _D.subject_id == subject), now)
+    def let_follow(self, endpoint: str, subjects: Collection[str], now: datetime) -> None:
+        """What waited at an endpoint behind deliveries of these subjects, which are finished, is due now."""
+        if subjects:
+            self._hold([endpoint])
+            self._let_follow(and_(_D.endpoint == endpoint, _D.subject_id.in_(subjects)), now)
+
+    def let_all_follow(self, endpoints: Collection[str], now: datetime) -> None:
+        """The same for all subjects, at endpoints from which deliveries were taken away."""
+        if endpoints:
+            self._let_follow(_put_off(self._hold(endpoints), now), now)
 
     def begin_anew(self, endpoint: str, now: datetime) -> None:
         """Forget how an endpoint has fared, and let what waits there for another attempt be due now. Its rate stays as it was."""
-        self._hold([endpoint])
         forgotten = {"failures": 0, "failing_since": None, "open_until": None}
         self._connection.execute(update(tables.endpoints).where(_E.endpoint == endpoint).values(forgotten))
-        self._hurry(_D.endpoint == endpoint, now)
+        self._hurry(_put_off([endpoint], now), now)
 
     def _let_follow(self, place: ColumnElement[bool], now: datetime) -> None:
         """What has not failed itself was put off for what it waits behind."""
         self._hurry(and_(place, _D.failures == 0), now)
 
     def _hurry(self, place: ColumnElement[bool], now: datetime) -> None:
-        """The endpoint is held: whoever claims there may have seen what was, and be about to put this off."""
-        where = and_(_IS_UNFINISHED, place, _IS_NOT_SENDING, _D.due_at <= now, _D.next_attempt_at > now)
+        """Whoever claims at the endpoint may have seen what was, and be about to put this off: call it while holding that."""
+        where = and_(_IS_UNFINISHED, place, _IS_NOT_SENDING, _D.due_at <= now)
         self._connection.execute(update(tables.deliveries).where(where).values(next_attempt_at=now))
 
-    def _hold(self, endpoints: Select[Any] | Sequence[str]) -> Sequence[str]:
+    def _hold(self, endpoints: Select[Any] | Collection[str]) -> Sequence[str]:
         """
         Those endpoints, at which nobody else claims until this transaction ends.
 
@@ -443,6 +450,11 @@ class Deliveries:
 
     def _read(self, query: Select[Any]) -> list[Delivery]:
         return [Delivery(*row) for row in self._connection.execute(query)]
+
+
+def _put_off(endpoints: Collection[str], now: datetime) -> ColumnElement[bool]:
+    """What is at these endpoints and not due. Where a subject is known, SQLite would look through all of it rather than by that."""
+    return and_(_D.endpoint.in_(endpoints), _D.next_attempt_at > now)
 
 
 def _having(query: Select[Any], having: Mapping[str, Any]) -> Select[Any]:

@@ -61,11 +61,8 @@ def record(uow: UnitOfWork, results: Sequence[Result], owner: str, now: datetime
     uow.deliveries.note(one.attempt for one in valid)
     for endpoint in sorted({one.job.delivery.endpoint for one in valid}):
         there = [one for one in valid if one.job.delivery.endpoint == endpoint]
-        for result in there:
-            if result.outcome.error is None:
-                _go_on(uow, result.job, now)
-            else:
-                _settle_failure(uow, result, now, chance())
+        over = {one.job.delivery.subject_id for one in there if _settle(uow, one, now, chance)}
+        uow.deliveries.let_follow(endpoint, over, now)
         _tell_endpoint(uow, endpoint, there, now, parts)
 
 
@@ -86,11 +83,17 @@ def _finish_delivered(uow: UnitOfWork, results: Sequence[Result], owner: str, no
     return held
 
 
+def _settle(uow: UnitOfWork, result: Result, now: datetime, chance: Callable[[], float]) -> bool:
+    """What becomes of a delivery after an attempt; whether later ones of its subject were put off for it, and need not wait any more."""
+    if result.outcome.error is None:
+        _go_on(uow, result.job, now)
+        return bool(result.job.delivery.failures or result.job.delivery.replayed_at)
+    return not _is_tried_again(uow, result, now, chance)
+
+
 def _go_on(uow: UnitOfWork, job: Job, now: datetime) -> None:
-    """What waited for this delivery: later events of its subject, and actions behind it in its trigger."""
+    """The actions behind this one in its trigger, if they waited for it."""
     delivery = job.delivery
-    if delivery.failures or delivery.replayed_at:
-        uow.deliveries.let_follow(delivery.endpoint, delivery.subject_id, now)
     trigger = uow.triggers.find(delivery.trigger) if delivery.trigger and job.plan["type"] == HOLDS_UP else None
     if trigger is not None:
         dispatch = Dispatch(uow, now)
@@ -98,18 +101,18 @@ def _go_on(uow: UnitOfWork, job: Job, now: datetime) -> None:
         dispatch.keep()
 
 
-def _settle_failure(uow: UnitOfWork, result: Result, now: datetime, chance: float) -> None:
+def _is_tried_again(uow: UnitOfWork, result: Result, now: datetime, chance: Callable[[], float]) -> bool:
     delivery, outcome = result.job.delivery, result.outcome
     if outcome.error == LOST:
         uow.deliveries.retry(delivery.identifier, delivery.failures, now, None, LOST)
-        return
+        return True
     failures = delivery.failures + 1
-    again = None if outcome.is_final else next_attempt(failures, now, chance, outcome.wish)
+    again = None if outcome.is_final else next_attempt(failures, now, chance(), outcome.wish)
     if again is None:
         uow.deliveries.finish([delivery.identifier], "dead", now, outcome.status, outcome.error)
-        uow.deliveries.let_follow(delivery.endpoint, delivery.subject_id, now)
     else:
         uow.deliveries.retry(delivery.identifier, failures, again, outcome.status, outcome.error)
+    return again is not None
 
 
 def _tell_endpoint(uow: UnitOfWork, endpoint: str, results: Sequence[Result], now: datetime, parts: Parts) -> None:

@@ -111,8 +111,7 @@ def _replay(
             again += _replay_one(dispatch, event, row, before, wanted)
     _rearm(uow, again, asked_for, occasion)
     places = {one.identifier: one.endpoint for one in before.values()}
-    for endpoint, subject in sorted({(places[one.identifier], one.subject_id) for one in again if places[one.identifier] != one.endpoint}):
-        uow.deliveries.let_follow(endpoint, subject, occasion.now)
+    uow.deliveries.let_all_follow({places[one.identifier] for one in again if places[one.identifier] != one.endpoint}, occasion.now)
     new = dispatch.keep()
     _note(uow, new, asked_for, occasion)
     return Replayed(len(events), [one.identifier for one in (*again, *new)], following)

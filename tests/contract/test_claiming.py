@@ -49,7 +49,7 @@ def _take(deliveries: Deliveries) -> None:
     assert len(taken) == TAKEN
     sent = {one.identifier: one.attempts + 1 for one in taken}
     deliveries.postpone([first[TAKEN]], TUESDAY)
-    deliveries.let_follow("hook_1", "ra_1", TUESDAY)
+    deliveries.let_follow("hook_1", {"ra_1"}, TUESDAY)
     assert deliveries.held(sent, "worker") == deliveries.finish_held(sent, "worker", TUESDAY, 204) == sent.keys()
 
 
