@@ -1,5 +1,6 @@
 """Blobs as files. A file is written beside its place, brought to the disk, and put there by a rename: it is there whole or not at all."""
 
+import errno
 import os
 import secrets
 from collections.abc import Iterable, Iterator
@@ -33,19 +34,8 @@ class LocalStore:
         self._links = links
 
     def put(self, key: str, chunks: Iterable[bytes], content_type: str) -> int:
-        place = self._place(key)
-        with _outages():
-            self._under_way.mkdir(parents=True, exist_ok=True, mode=0o700)
-            draft = self._under_way / f"{key}-{secrets.token_hex(8)}"
-        try:
-            size = _write(draft, chunks)
-            with _outages():
-                place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-                draft.replace(place)
-                _bring_to_disk(place.parent)
-        finally:
-            draft.unlink(missing_ok=True)
-        return size
+        with self._arriving(key) as draft:
+            return _write(draft, chunks)
 
     def get(self, key: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         with _outages(), _missing(key):
@@ -58,12 +48,14 @@ class LocalStore:
             return _blob(place)
         return None
 
-    def move(self, source: str, target: str) -> None:
-        old, new = self._place(source), self._place(target)
-        with _outages(), _missing(source):
-            new.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            old.replace(new)
-            _bring_to_disk(new.parent)
+    def copy(self, source: str, target: str) -> None:
+        """A second name of the same file, where the disk knows such: no file is ever written again, only replaced by another."""
+        old = self._place(source)
+        with self._arriving(target) as draft:
+            with _outages(), _missing(source):
+                is_linked = _link(old, draft)
+            if not is_linked:
+                _write(draft, self.get(source))
 
     def delete(self, key: str) -> None:
         with _outages():
@@ -102,6 +94,22 @@ class LocalStore:
     def close(self) -> None:
         """Nothing is held open."""
 
+    @contextmanager
+    def _arriving(self, key: str) -> Iterator[Path]:
+        """Where a blob is written; it comes to its place at the end, and if anything is raised there is nothing of it."""
+        place = self._place(key)
+        with _outages():
+            self._under_way.mkdir(parents=True, exist_ok=True, mode=0o700)
+            draft = self._under_way / f"{key}-{secrets.token_hex(8)}"
+        try:
+            yield draft
+            with _outages():
+                place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                draft.replace(place)
+                _bring_to_disk(place.parent)
+        finally:
+            draft.unlink(missing_ok=True)
+
     def _place(self, key: str) -> Path:
         """In one of many directories, by the end of the key, which is random: none of them becomes large."""
         return self._kept / checked(key)[-2:] / key
@@ -128,6 +136,21 @@ def _write(draft: Path, chunks: Iterable[bytes]) -> int:
         with _outages():
             os.fsync(stream.fileno())
     return size
+
+
+def _link(old: Path, new: Path) -> bool:
+    """Whether a file could be given a second name; it counts as written now. Raises OSError for all but a disk that has no such names."""
+    try:
+        os.link(old, new)
+    except OSError as error:
+        if error.errno in _NO_SECOND_NAMES:
+            return False
+        raise
+    os.utime(new)
+    return True
+
+
+_NO_SECOND_NAMES = {errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 
 
 def _read(stream: BinaryIO, start: int, end: int | None) -> Iterator[bytes]:

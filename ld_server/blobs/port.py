@@ -70,8 +70,8 @@ class BlobStore(Protocol):
     def head(self, key: str) -> Blob | None:
         """The blob without its bytes, or None."""
 
-    def move(self, source: str, target: str) -> None:
-        """Give a blob another key, under which it replaces what was there. Raises NoBlob."""
+    def copy(self, source: str, target: str) -> None:
+        """Keep a blob, as it is now, under a second key too, where it replaces what was there. Raises NoBlob."""
 
     def delete(self, key: str) -> None:
         """Remove a blob; one that is not there is removed already."""

@@ -111,10 +111,9 @@ class S3Store:
             return None
         return Blob(key, found["ContentLength"], found["LastModified"])
 
-    def move(self, source: str, target: str) -> None:
+    def copy(self, source: str, target: str) -> None:
         with _outages(source):
             self._copying.copy(self._at(source), self._bucket, self._name(target), Config=_BY_THE_STORE)
-        self.delete(source)
 
     def delete(self, key: str) -> None:
         with _outages(key):

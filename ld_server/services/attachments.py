@@ -8,7 +8,6 @@ to nothing, is swept.
 import logging
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import islice
@@ -127,16 +126,15 @@ def _owner(uow: UnitOfWork, identifier: str) -> Document:
 
 def settled(store: BlobStore, draft: AttachmentDraft, settings: Settings) -> StoredFile:
     """
-    The file of a draft in the place where it is kept, and what was found in it.
+    A copy of what was uploaded for a draft, and what was found in it.
 
-    It is moved before it is looked at: whoever has the link for the upload cannot change it any more. Raises NotUploaded, and
-    ContentRefused for a file that is not what was announced, which is removed; another can be uploaded then.
+    It is looked at where nobody else writes or removes: neither whoever has the link for the upload, nor another who completes the same
+    draft at the same time and has a copy as well. Raises NotUploaded, and ContentRefused for a file that is not what was announced;
+    another can be uploaded in its place.
     """
-    key = file_key(draft.token)
-    if store.head(key) is None:
-        with suppress(NoBlob):
-            store.move(draft_key(draft.token), key)
+    key = file_key(new_token())
     try:
+        store.copy(draft_key(draft.token), key)
         return looked_at(store, key, announced(draft), settings)
     except NoBlob:
         raise NotUploaded("Nothing has been uploaded yet.") from None
@@ -189,12 +187,17 @@ def _pictured(store: BlobStore, stored: StoredFile, said: AnnouncedFile, setting
     return replace(stored, checksum=checksum, width=picture.width, height=picture.height, taken_at=picture.taken_at, lost_position=lost)
 
 
+def remove_upload(store: BlobStore, draft: AttachmentDraft) -> None:
+    """Remove what was uploaded for a draft: there is an attachment, with a copy of it."""
+    remove(store, [draft_key(draft.token)])
+
+
 def remove(store: BlobStore, keys: Iterable[str]) -> None:
-    """Remove files and their small pictures. What cannot be removed now is left to the sweep of orphans."""
+    """Remove files, and the small pictures of those that have one. What cannot be removed now is left to the sweep of orphans."""
     try:
         for key in keys:
-            store.delete(key)
-            store.delete(thumbnail_key(key))
+            for each in dict.fromkeys((key, thumbnail_key(key))):
+                store.delete(each)
     except StoreUnavailable as refusal:
         log.warning("a file is left to be swept: %s", refusal.detail)
 
@@ -323,7 +326,6 @@ def sweep_drafts(parts: Parts, before: datetime) -> int:
         old = [one for one in uow.attachment_drafts.older_than(before, BATCH) if uow.attachment_drafts.remove(one.number)]
     for draft in old:
         parts.blobs.delete(draft_key(draft.token))
-        remove(parts.blobs, [file_key(draft.token)])
     return len(old)
 
 
@@ -343,7 +345,7 @@ def _orphans(parts: Parts, keys: Iterable[str]) -> Iterator[str]:
     with parts.ledger.read() as uow:
         drafts = uow.attachment_drafts.tokens_in_use(list(tokens.values()))
         kept = uow.index.having("attachments", "storage_key", [file_key(token) for token in tokens.values()], [("is_deleted", "=", False)])
-    return (key for key, token in tokens.items() if token not in drafts and not (file_key(token) in kept and not key.startswith("draft-")))
+    return (key for key, token in tokens.items() if not (token in drafts if key.startswith("draft-") else file_key(token) in kept))
 
 
 def document_of(head: Head) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """What every store of blobs promises (ld_server.blobs.port), on a disk and behind S3."""
 
+import errno
+import os
 import subprocess
 import sys
 import threading
@@ -97,7 +99,7 @@ def test_what_is_not_there_is_told_at_once(store: BlobStore) -> None:
     with pytest.raises(NoBlob):
         store.get(PHOTO)
     with pytest.raises(NoBlob):
-        store.move(PHOTO, OTHER)
+        store.copy(PHOTO, OTHER)
     store.delete(PHOTO)
 
 
@@ -109,12 +111,32 @@ def test_a_blob_is_replaced_and_removed(store: BlobStore) -> None:
     assert store.head(PHOTO) is None
 
 
-def test_a_moved_blob_has_left_its_place(store: BlobStore) -> None:
+def test_a_copy_is_what_the_blob_was_then(store: BlobStore) -> None:
     store.put(PHOTO, [b"one"], "image/jpeg")
     store.put(OTHER, [b"other"], "image/jpeg")
-    store.move(PHOTO, OTHER)
-    assert store.head(PHOTO) is None
+    store.copy(PHOTO, OTHER)
+    assert (content_of(store), content_of(store, OTHER)) == (b"one", b"one")
+    store.put(PHOTO, [b"changed"], "image/jpeg")
     assert content_of(store, OTHER) == b"one"
+    store.put(OTHER, [b"rewritten"], "image/jpeg")
+    assert content_of(store) == b"changed"
+    store.delete(PHOTO)
+    assert content_of(store, OTHER) == b"rewritten"
+
+
+def test_a_copy_counts_as_written_when_it_was_made(store: BlobStore) -> None:
+    """A sweep takes what is old, and must not take what is about to be used."""
+    store.put(PHOTO, [b"one"], "image/jpeg")
+    written_at = modified_at(store, PHOTO)
+    time.sleep(1.1)  # S3 tells seconds
+    store.copy(PHOTO, OTHER)
+    assert modified_at(store, OTHER) > written_at
+
+
+def modified_at(store: BlobStore, key: str) -> datetime:
+    found = store.head(key)
+    assert found is not None
+    return found.modified_at
 
 
 def test_a_write_that_breaks_off_leaves_what_was_there(store: BlobStore) -> None:
@@ -148,8 +170,8 @@ def test_what_is_no_key_never_reaches_the_store(store: BlobStore, key: str) -> N
         lambda: store.get(key),
         lambda: store.head(key),
         lambda: store.delete(key),
-        lambda: store.move(key, PHOTO),
-        lambda: store.move(PHOTO, key),
+        lambda: store.copy(key, PHOTO),
+        lambda: store.copy(PHOTO, key),
         lambda: store.upload(key, "text/plain", 1, NOW, HOUR),
         lambda: store.download(key, told, NOW, HOUR),
     ):
@@ -235,6 +257,29 @@ def test_a_writer_that_is_killed_leaves_nothing_visible(on_disk: BlobStore, tmp_
     assert on_disk.sweep(datetime.now(UTC) - HOUR) == 0
     assert on_disk.sweep(datetime.now(UTC) + HOUR) == 1
     assert not [one for one in (tmp_path / "blobs").rglob("*") if one.is_file()]
+
+
+@pytest.mark.parametrize("code", [errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP])
+def test_a_disk_without_second_names_copies_the_bytes(on_disk: BlobStore, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    def none_here(*_: Any) -> None:
+        raise OSError(code, "no links here")
+
+    monkeypatch.setattr(os, "link", none_here)
+    test_a_copy_is_what_the_blob_was_then(on_disk)
+    with pytest.raises(NoBlob):
+        on_disk.copy("att-8-0f3c", OTHER)
+    assert on_disk.sweep(datetime.now(UTC) + HOUR) == 0
+
+
+def test_a_disk_that_fails_while_copying_is_told(on_disk: BlobStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    on_disk.put(PHOTO, [b"one"], "image/jpeg")
+    monkeypatch.setattr(os, "link", full)
+    with pytest.raises(StoreUnavailable, match="No space left"):
+        on_disk.copy(PHOTO, OTHER)
+    assert on_disk.head(OTHER) is None and on_disk.sweep(datetime.now(UTC) + HOUR) == 0
 
 
 def test_files_are_for_the_owner_alone(on_disk: BlobStore, tmp_path: Path) -> None:
@@ -341,13 +386,13 @@ def test_clients_speak_to_s3_by_themselves(behind: BlobStore, s3_server: S3Serve
         assert (answer.headers["Content-Type"], answer.headers["Content-Disposition"]) == (told.content_type, told.disposition)
 
 
-def requests_of_a_move(store: BlobStore) -> Counter[str]:
-    """How often a move of PHOTO to OTHER asks the store for what."""
+def requests_of_a_copy(store: BlobStore) -> Counter[str]:
+    """How often a copy of PHOTO to OTHER asks the store for what."""
     asked: Counter[str] = Counter()
     events = store._copying.meta.events  # type: ignore[attr-defined]
     events.register("before-call.s3", lambda model, **_: asked.update([model.name]), unique_id="counting")
     try:
-        store.move(PHOTO, OTHER)
+        store.copy(PHOTO, OTHER)
     finally:
         events.unregister("before-call.s3", unique_id="counting")
     return asked
@@ -356,9 +401,9 @@ def requests_of_a_move(store: BlobStore) -> Counter[str]:
 def test_a_large_object_is_copied_at_once_and_by_the_store(behind: BlobStore) -> None:
     size = 64 * MIB
     behind.put(PHOTO, repeat(bytes(MIB), size // MIB), "video/mp4")
-    assert requests_of_a_move(behind) == {"HeadObject": 1, "CopyObject": 1}
+    assert requests_of_a_copy(behind) == {"HeadObject": 1, "CopyObject": 1}
     found = behind.head(OTHER)
-    assert found is not None and found.size == size and behind.head(PHOTO) is None
+    assert found is not None and found.size == size and behind.head(PHOTO) is not None
 
 
 def test_what_is_too_large_to_be_copied_at_once_is_copied_in_large_parts(behind: BlobStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -368,9 +413,9 @@ def test_what_is_too_large_to_be_copied_at_once_is_copied_in_large_parts(behind:
     monkeypatch.setattr(s3, "_BY_THE_STORE", smaller)
     pieces = [bytes([number]) * MIB for number in range(12)]
     behind.put(PHOTO, pieces, "video/mp4")
-    asked = requests_of_a_move(behind)
+    asked = requests_of_a_copy(behind)
     assert asked == {"HeadObject": 1, "CreateMultipartUpload": 1, "UploadPartCopy": 3, "CompleteMultipartUpload": 1}
-    assert content_of(behind, OTHER) == b"".join(pieces) and behind.head(PHOTO) is None
+    assert content_of(behind, OTHER) == b"".join(pieces) and behind.head(PHOTO) is not None
     assert behind.sweep(datetime.now(UTC)) == 0
 
 
@@ -392,7 +437,7 @@ class SlowCopier(BaseHTTPRequestHandler):
             self.end_headers()
             self.wfile.write(content)
 
-    do_HEAD = do_PUT = do_DELETE = pass_on
+    do_HEAD = do_PUT = pass_on
 
     def log_message(self, *_: Any) -> None:
         """Nobody reads it."""
@@ -407,8 +452,8 @@ def test_a_store_may_take_longer_for_a_copy_than_for_anything_else(
     store = open_store(Settings(data_dir=tmp_path, blob_url=s3_server.url, blob_endpoint=f"http://127.0.0.1:{server.server_port}"))
     try:
         behind.put(PHOTO, [b"one"], "image/jpeg")
-        store.move(PHOTO, OTHER)
-        assert behind.head(PHOTO) is None and content_of(behind, OTHER) == b"one"
+        store.copy(PHOTO, OTHER)
+        assert content_of(behind, OTHER) == b"one"
     finally:
         store.close()
         server.shutdown()

@@ -2,7 +2,7 @@
 
 import hashlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -15,7 +15,9 @@ import pytest
 from falcon import testing
 
 from ld_server.bootstrap import build
+from ld_server.domain.errors import StoreUnavailable
 from ld_server.http.app import create_app
+from ld_server.http.negotiation import RESOURCE_OFFERS
 from ld_server.services import attachments
 from ld_server.settings import Settings
 from tests.http.conftest import BASE, Site, open_site, problem, with_files_on_the_disk
@@ -93,6 +95,16 @@ class Desk:
         parts = urlsplit(urljoin(BASE, url))
         assert f"{parts.scheme}://{parts.netloc}" == BASE
         return self.site.ask(method, parts.path, query=parts.query, key=None, **headers)
+
+    def is_whole(self, found: dict[str, Any]) -> bool:
+        """Whether the bytes behind an attachment are those that it tells of."""
+        answer = self.followed(self.site.get(found["@id"].removeprefix(BASE)).json["downloadUrl"])
+        return answer.status_code == 200 and digest(answer.content) == found["checksum"]
+
+    def swept(self, hours: int = 0) -> int:
+        """How much a sweep takes away that comes so many hours later."""
+        parts = self.site.parts
+        return attachments.sweep(replace(parts, now=lambda: parts.now() + timedelta(hours=hours)))
 
     def posted(self, fields: dict[str, str] | None = None, content: bytes = PHOTO, **more: Any) -> testing.Result:
         body, content_type = form(fields or {"ownerKind": "asset", "ownerId": self.asset}, content, **more.pop("file", {}))
@@ -439,10 +451,11 @@ def test_a_file_that_is_not_what_it_was_said_to_be_is_refused(liberal: Desk, cas
     assert liberal.uploaded(draft, content).status_code == 204
     found = problem(liberal.completed(draft), "content-refused", 422)
     assert told in found["detail"]
-    assert liberal.events() == [] and liberal.keys() == []
+    assert problem(liberal.completed(draft), "content-refused", 422)["detail"] == found["detail"]
+    assert liberal.events() == [] and liberal.keys() == ["draft"]
     fields = {"ownerKind": "asset", "ownerId": liberal.asset, **{name: str(value) for name, value in changes.items()}}
     problem(liberal.posted(fields, content), "content-refused", 422)
-    assert liberal.events() == [] and liberal.keys() == []
+    assert liberal.events() == [] and liberal.keys() == ["draft"]
 
 
 def test_a_file_has_the_size_that_was_announced_wherever_it_was_uploaded(desk: Desk) -> None:
@@ -456,16 +469,26 @@ def test_a_file_has_the_size_that_was_announced_wherever_it_was_uploaded(desk: D
     assert kept is not None
     desk.site.parts.blobs.put(attachments.draft_key(kept.token), [PHOTO], "image/jpeg")
     assert problem(desk.completed(draft), "content-refused", 422)["found"] == len(PHOTO)
-    assert desk.events() == [] and desk.keys() == []
+    assert desk.events() == [] and desk.keys() == ["draft"]
 
 
 def test_after_a_wrong_file_the_right_one_can_be_uploaded(desk: Desk) -> None:
     draft = desk.initiated()
     desk.uploaded(draft, bytes(len(PHOTO)))
     problem(desk.completed(draft), "content-refused", 422)
-    problem(desk.completed(draft), "not-uploaded", 409)
     desk.uploaded(draft)
     assert desk.completed(draft).status_code == 200
+    assert sorted(desk.keys()) == ["att", "small"]
+
+
+def test_a_wrong_file_goes_with_its_draft(either_desk: Desk) -> None:
+    desk = either_desk
+    draft = desk.initiated()
+    desk.uploaded(draft, bytes(len(PHOTO)))
+    problem(desk.completed(draft), "content-refused", 422)
+    assert desk.keys() == ["draft"]
+    assert desk.swept(hours=desk.site.parts.settings.attachment_draft_hours + 1) == 1
+    assert desk.keys() == []
 
 
 @pytest.mark.parametrize("content_type", [DOCX])
@@ -695,10 +718,8 @@ def test_what_was_never_completed_is_forgotten(either_desk: Desk) -> None:
     kept = desk.attached()
     draft, empty = desk.initiated(), desk.initiated()
     desk.uploaded(draft)
-    parts = desk.site.parts
-    assert attachments.sweep(parts) == 0
-    later = replace(parts, now=lambda: parts.now() + timedelta(hours=parts.settings.attachment_draft_hours + 1))
-    assert attachments.sweep(later) == 2
+    assert desk.swept() == 0
+    assert desk.swept(hours=desk.site.parts.settings.attachment_draft_hours + 1) == 2
     assert sorted(desk.keys()) == ["att", "small"]
     for one in (draft, empty):
         problem(desk.completed(one), "not-found", 404)
@@ -712,9 +733,8 @@ def test_blobs_that_belong_to_nothing_are_swept(either_desk: Desk) -> None:
     token = attachments.new_token()
     for key in (attachments.file_key(token), attachments.draft_key(token), attachments.thumbnail_key(attachments.file_key(token))):
         parts.blobs.put(key, [b"left behind"], "image/jpeg")
-    assert attachments.sweep(parts) == 0
-    later = replace(parts, now=lambda: parts.now() + timedelta(hours=parts.settings.attachment_draft_hours + 1))
-    assert attachments.sweep(later) == 3
+    assert desk.swept() == 0
+    assert desk.swept(hours=parts.settings.attachment_draft_hours + 1) == 3
     assert sorted(desk.keys()) == ["att", "small"]
 
 
@@ -732,16 +752,129 @@ def test_the_application_can_be_made_twice_over_the_same_data(desk: Desk) -> Non
 # --- at the same time, and after a crash ------------------------------------------------------------------------------
 
 
-def test_a_completion_that_died_half_way_can_be_repeated(desk: Desk) -> None:
-    """The file was moved, and the transaction never began."""
+def test_a_completion_that_died_half_way_can_be_repeated(either_desk: Desk) -> None:
+    """The photo was copied, and had lost its position already, but the transaction never began."""
+    desk = either_desk
     draft = desk.initiated()
     desk.uploaded(draft)
-    with desk.site.parts.ledger.read() as uow:
+    parts = desk.site.parts
+    with parts.ledger.read() as uow:
         found = uow.attachment_drafts.find(1)
     assert found is not None
-    desk.site.parts.blobs.move(attachments.draft_key(found.token), attachments.file_key(found.token))
-    assert desk.completed(draft).status_code == 200
+    left = attachments.settled(parts.blobs, found, parts.settings)
+    assert left.lost_position
+    done = desk.completed(draft)
+    assert done.status_code == 200, done.text
+    assert desk.events() == ["attachment.created"] and desk.is_whole(done.json)
+    assert desk.swept() == 0
+    assert desk.swept(hours=parts.settings.attachment_draft_hours + 1) == 2
+    assert sorted(desk.keys()) == ["att", "small"] and desk.is_whole(done.json)
+
+
+@pytest.mark.parametrize("accept", RESOURCE_OFFERS)
+def test_the_bytes_stay_however_the_answer_is_written(desk: Desk, accept: str) -> None:
+    draft = desk.initiated()
+    desk.uploaded(draft)
+    assert desk.completed(draft, Accept=accept).status_code == 200
+    assert desk.posted(Accept=accept).status_code == 201
+    for number in (1, 2):
+        assert desk.is_whole(desk.site.get(f"{ATTACHMENTS}/att_{number}").json)
+    assert sorted(desk.keys()) == ["att", "att", "small", "small"]
+
+
+def meanwhile(monkeypatch: pytest.MonkeyPatch, where: Any, name: str, act: Callable[[], None], is_before: bool = False) -> None:
+    """Something is done by another once, after (or before) a function has done its work for the first one who calls it."""
+    real = getattr(where, name)
+    left = [act]
+
+    def between(*args: Any, **more: Any) -> Any:
+        acts = [left.pop()] if left else []
+        if is_before:
+            _all(acts)
+        try:
+            return real(*args, **more)
+        finally:
+            if not is_before:
+                _all(acts)
+
+    monkeypatch.setattr(where, name, between)
+
+
+def _all(acts: list[Callable[[], None]]) -> None:
+    for act in acts:
+        act()
+
+
+def test_who_completes_while_another_does_spoils_nothing(either_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first has taken the position out of the photo, whose digest is another one then, and has not told of it yet."""
+    desk = either_desk
+    draft = desk.initiated()
+    desk.uploaded(draft)
+    second: list[testing.Result] = []
+    meanwhile(monkeypatch, attachments, "looked_at", lambda: second.append(desk.completed(draft)))
+    first = desk.completed(draft)
+    assert (first.status_code, second[0].status_code) == (200, 200), (first.text, second[0].text)
+    assert first.json == second[0].json and desk.is_whole(first.json)
+    assert desk.events() == ["attachment.created"] and sorted(desk.keys()) == ["att", "small"]
+
+
+@pytest.mark.parametrize("repeats", ["plain", "under a key"])
+def test_who_is_refused_late_takes_nothing_away(either_desk: Desk, monkeypatch: pytest.MonkeyPatch, repeats: str) -> None:
+    """The wrong file has been replaced, and the right one completed, while somebody still looked at the wrong one."""
+    desk = either_desk
+    draft = desk.initiated(b"%PDF-1.7 right", contentType="application/pdf")
+    desk.uploaded(draft, b"%PDF-1.7 wrong")
+    second: list[testing.Result] = []
+
+    def right() -> None:
+        desk.uploaded(draft, b"%PDF-1.7 right")
+        second.append(desk.completed(draft))
+
+    meanwhile(monkeypatch, attachments, "looked_at", right)
+    more = {"Idempotency_Key": "late"} if repeats == "under a key" else {}
+    first = desk.completed(draft, **more)
+    assert (first.status_code, second[0].status_code) == (200, 200), (first.text, second[0].text)
+    assert first.json == second[0].json and desk.is_whole(first.json)
+    assert desk.events() == ["attachment.created"] and desk.keys() == ["att"]
+
+
+@pytest.mark.parametrize("content", [b"%PDF-1.7 other", b"no document at"])
+@pytest.mark.parametrize("is_before", [True, False])
+def test_what_is_uploaded_after_the_completion_replaces_nothing(
+    either_desk: Desk, monkeypatch: pytest.MonkeyPatch, content: bytes, is_before: bool
+) -> None:
+    """Not even when somebody else has begun to complete before that: the link still works for a while."""
+    desk = either_desk
+    draft = desk.initiated(b"%PDF-1.7 right", contentType="application/pdf", checksum=None)
+    desk.uploaded(draft, b"%PDF-1.7 right")
+    second: list[testing.Result] = []
+
+    def again() -> None:
+        second.append(desk.completed(draft))
+        desk.uploaded(draft, content)
+
+    meanwhile(monkeypatch, desk.site.parts.blobs, "copy", again, is_before)
+    first = desk.completed(draft)
+    assert (first.status_code, second[0].status_code) == (200, 200), (first.text, second[0].text)
+    assert first.json == second[0].json and desk.is_whole(first.json)
     assert desk.events() == ["attachment.created"]
+    desk.swept(hours=desk.site.parts.settings.attachment_draft_hours + 1)
+    assert desk.keys() == ["att"] and desk.is_whole(first.json)
+
+
+def test_a_completion_that_is_refused_for_another_reason_leaves_the_upload(either_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = either_desk
+    draft = desk.initiated()
+    desk.uploaded(draft)
+
+    def refused(*_: Any) -> None:
+        raise StoreUnavailable("The ledger is away.")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("ld_server.http.endpoints.attachments.handle", refused)
+        problem(desk.completed(draft), "store-unavailable", 503)
+    assert desk.events() == [] and desk.keys() == ["draft"]
+    assert desk.is_whole(desk.completed(draft).json)
 
 
 def test_two_who_complete_at_once_make_one_attachment(either_desk: Desk) -> None:

@@ -9,12 +9,12 @@ import orjson
 
 from ld_server.domain import file_names
 from ld_server.domain.commands import AddAttachment, AnnouncedFile, DeleteAttachment, Document, StoredFile
-from ld_server.domain.errors import MalformedBody, NotFound, ShapeViolation, StoreUnavailable, Violation
+from ld_server.domain.errors import ContentRefused, MalformedBody, NotFound, NotUploaded, ShapeViolation, StoreUnavailable, Violation
 from ld_server.domain.reading import Member, anything, choice, members, read, text, whole, wrong
 from ld_server.http import links
 from ld_server.http.body import STEP_READABLE, format_of, read_body
 from ld_server.http.endpoints.resources import Collection
-from ld_server.http.execution import CACHE_CONTROL, answer_of, execute, perform, wanted_by
+from ld_server.http.execution import CACHE_CONTROL, answer_of, perform, wanted_by
 from ld_server.http.finding import check_identifier, head_of
 from ld_server.http.idempotency import Answer
 from ld_server.http.multipart import FORM_DATA, File, form_of
@@ -28,6 +28,7 @@ from ld_server.resources.attachment import ATTACHMENT
 from ld_server.resources.kind import Kind, written
 from ld_server.services import attachments, handle
 from ld_server.services.parts import Parts
+from relational.documents import Head
 from relational.drafts import AttachmentDraft
 
 # --- what is said of a file -------------------------------------------------------------------------------------------
@@ -157,21 +158,65 @@ class Completion:
         body, value = json_of(req, self._parts)
         identifier = str(read(members(COMPLETED), value)["identifier"]).rpartition("/")[2]
         check_identifier(self._parts, ATTACHMENT, identifier)
+        self._completed(req, identifier, body).give(resp)
+
+    def _completed(self, req: falcon.Request, identifier: str, body: bytes) -> Answer:
         head = self._parts.ledger.head(identifier)
         if head is not None:
-            there = attachments.living(head)
-            perform(req, self._parts, lambda _uow, _occasion: answer_of(there, wanted_by(req), self._parts, 200), body).give(resp)
-        else:
-            execute(req, resp, self._parts, self._command(identifier, is_rehearsal(req)), body)
+            return self._told_again(req, head, body)
+        try:
+            draft, stored = self._found(identifier, is_rehearsal(req))
+        except (NotFound, NotUploaded, ContentRefused):
+            head = self._parts.ledger.head(identifier)  # another may have completed it meanwhile
+            if head is None:
+                raise
+            return self._told_again(req, head, body)
+        command = AddAttachment(attachments.announced(draft), stored, draft.number)
+        if is_rehearsal(req):
+            return _added(req, self._parts, command, body, 200)
+        answer = _keeping(req, self._parts, stored.key, lambda: _added(req, self._parts, command, body, 200))
+        attachments.remove_upload(self._parts.blobs, draft)
+        return answer
 
-    def _command(self, identifier: str, rehearses: bool) -> AddAttachment:
-        number = int(identifier.rpartition("_")[2])
+    def _told_again(self, req: falcon.Request, head: Head, body: bytes) -> Answer:
+        there = attachments.living(head)
+        return perform(req, self._parts, lambda _uow, _occasion: answer_of(there, wanted_by(req), self._parts, 200), body)
+
+    def _found(self, identifier: str, rehearses: bool) -> tuple[AttachmentDraft, StoredFile]:
+        draft = self._draft(identifier)
+        take = attachments.glanced_at if rehearses else attachments.settled
+        return draft, take(self._parts.blobs, draft, self._parts.settings)
+
+    def _draft(self, identifier: str) -> AttachmentDraft:
         with self._parts.ledger.read() as uow:
-            draft = uow.attachment_drafts.find(number)
+            draft = uow.attachment_drafts.find(int(identifier.rpartition("_")[2]))
         if draft is None:
             raise NotFound(f"There is no attachment {identifier!r} that could be completed; it may have been forgotten.")
-        take = attachments.glanced_at if rehearses else attachments.settled
-        return AddAttachment(attachments.announced(draft), take(self._parts.blobs, draft, self._parts.settings), number)
+        return draft
+
+
+def _added(req: falcon.Request, parts: Parts, command: AddAttachment, body: bytes, status: int) -> Answer:
+    form = wanted_by(req)
+    return perform(req, parts, lambda uow, occasion: answer_of(handle(uow, command, occasion), form, parts, status), body)
+
+
+def _keeping(req: falcon.Request, parts: Parts, key: str, act: Callable[[], Answer]) -> Answer:
+    """
+    What is answered to something that is done with a file, which stays if the answer tells of it.
+
+    It stays as well where nobody knows whether anything was written; what belongs to nothing is swept.
+    """
+    stays = False
+    try:
+        answer = act()
+        stays = not is_rehearsal(req) and key.encode() in answer.body
+    except StoreUnavailable as outage:
+        stays = outage.is_unknown
+        raise
+    finally:
+        if not stays:
+            attachments.remove(parts.blobs, [key])
+    return answer
 
 
 # --- in one request ---------------------------------------------------------------------------------------------------
@@ -190,21 +235,14 @@ class Attachments(Collection):
         if req.content_length is not None:
             attachments.refuse_too_large(req.content_length - _ROOM_FOR_FIELDS, settings)
         key = attachments.file_key(attachments.new_token())
-        keeps = False
-        try:
-            posted = self._taken(req, key)
-            attachments.refuse_unwanted(posted.said, settings)
-            stored = attachments.looked_at(self._parts.blobs, key, posted.said, settings)
-            answer = self._added(req, posted, stored)
-            keeps = answer.status == 201 and key.encode() in answer.body
-        except StoreUnavailable as outage:
-            keeps = outage.is_unknown  # where nothing was written, the bytes belong to nothing and are swept
-            raise
-        finally:
-            if not keeps:
-                attachments.remove(self._parts.blobs, [key])
-        answer.give(resp)
+        _keeping(req, self._parts, key, lambda: self._posted(req, key)).give(resp)
         resp.set_header("Link", self._links_of_each)
+
+    def _posted(self, req: falcon.Request, key: str) -> Answer:
+        posted = self._taken(req, key)
+        attachments.refuse_unwanted(posted.said, self._parts.settings)
+        stored = attachments.looked_at(self._parts.blobs, key, posted.said, self._parts.settings)
+        return _added(req, self._parts, AddAttachment(posted.said, stored), posted.fingerprint, 201)
 
     def _taken(self, req: falcon.Request, key: str) -> "_Posted":
         limit = self._parts.settings.attachment_max_bytes
@@ -218,13 +256,6 @@ class Attachments(Collection):
         values = {"fileName": form.file.name, "contentType": form.file.content_type, "byteSize": form.size, **_read_fields(form.fields)}
         said = announced_file(values)
         return _Posted(said, orjson.dumps([form.fields, form.file.name, form.file.content_type, form.digest]))
-
-    def _added(self, req: falcon.Request, posted: "_Posted", stored: StoredFile) -> Answer:
-        form = wanted_by(req)
-        command = AddAttachment(posted.said, stored)
-        return perform(
-            req, self._parts, lambda uow, occasion: answer_of(handle(uow, command, occasion), form, self._parts, 201), posted.fingerprint
-        )
 
 
 _ROOM_FOR_FIELDS = 1024 * 1024
