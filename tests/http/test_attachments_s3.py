@@ -9,9 +9,10 @@ import psutil
 import pytest
 
 from ld_server.bootstrap import build
+from ld_server.services import attachments
 from ld_server.settings import Settings
 from tests.http.conftest import BASE, Site, open_site, problem
-from tests.http.test_attachments import ATTACHMENTS, PHOTO, Desk, desk_over, form
+from tests.http.test_attachments import ATTACHMENTS, PHOTO, Desk, desk_over, digest, form, meanwhile
 from tests.pictures import PDF, position_of
 from tests.s3_servers import S3Server
 
@@ -51,12 +52,40 @@ def led(site: Site, iri: str) -> str:
     return str(site.get(iri.removeprefix(BASE)).headers["location"])
 
 
-def test_a_wrong_file_is_refused_and_removed(desk: Desk) -> None:
+def test_a_wrong_file_is_refused_until_the_right_one_is_in_its_place(desk: Desk) -> None:
     draft = desk.initiated()
     problem(desk.completed(draft), "not-uploaded", 409)
     sent(draft, bytes(len(PHOTO)))
-    problem(desk.completed(draft), "content-refused", 422)
-    assert desk.keys() == []
+    for _ in range(2):
+        problem(desk.completed(draft), "content-refused", 422)
+        assert desk.keys() == ["draft"]
+    sent(draft, PHOTO)
+    assert position_of(downloaded(desk.completed(draft).json, desk.site)) == {}
+    assert sorted(desk.keys()) == ["att", "small"]
+
+
+@pytest.mark.parametrize("place", ["blobs", "attachments"])
+def test_two_who_complete_at_once_leave_one_whole_photo(desk: Desk, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    """The second does all of it while the first copies, or after the first took the position out; then the link is used once more."""
+    draft = desk.initiated()
+    sent(draft, PHOTO)
+    second: list[dict[str, Any]] = []
+
+    def again() -> None:
+        second.append(desk.completed(draft).json)
+        sent(draft, bytes(len(PHOTO)))
+
+    where, name = (desk.site.parts.blobs, "copy") if place == "blobs" else (attachments, "looked_at")
+    meanwhile(monkeypatch, where, name, again, is_before=place == "blobs")
+    first = desk.completed(draft)
+    assert first.status_code == 200 and first.json == second[0], first.text
+    assert digest(downloaded(first.json, desk.site)) == first.json["checksum"]
+    assert desk.events() == ["attachment.created"] and {"att", "small"} <= {*desk.keys()} <= {"att", "small", "draft"}
+
+
+def downloaded(found: dict[str, Any], site: Site) -> bytes:
+    with urllib.request.urlopen(led(site, found["contentUrl"]), timeout=30) as answer:
+        return bytes(answer.read())
 
 
 def test_a_form_goes_through_to_s3_and_a_deletion_too(desk: Desk) -> None:
