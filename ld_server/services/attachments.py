@@ -124,23 +124,19 @@ def _owner(uow: UnitOfWork, identifier: str) -> Document:
 # --- what was uploaded ------------------------------------------------------------------------------------------------
 
 
-def settled(store: BlobStore, draft: AttachmentDraft, settings: Settings) -> StoredFile:
+def settled(store: BlobStore, draft: AttachmentDraft, key: str, settings: Settings) -> StoredFile:
     """
-    A copy of what was uploaded for a draft, and what was found in it.
+    What is found in a copy, under a key of the caller's own, of what was uploaded for a draft.
 
-    It is looked at where nobody else writes or removes: neither whoever has the link for the upload, nor another who completes the same
-    draft at the same time and has a copy as well. Raises NotUploaded, and ContentRefused for a file that is not what was announced;
-    another can be uploaded in its place.
+    Nobody else writes there or removes it: neither whoever has the link for the upload, nor another who completes the same draft at the
+    same time and has a copy as well. Raises NotUploaded, and ContentRefused for a file that is not what was announced; another can be
+    uploaded in its place.
     """
-    key = file_key(new_token())
     try:
         store.copy(draft_key(draft.token), key)
         return looked_at(store, key, announced(draft), settings)
     except NoBlob:
         raise NotUploaded("Nothing has been uploaded yet.") from None
-    except ContentRefused:
-        remove(store, [key])
-        raise
 
 
 def glanced_at(store: BlobStore, draft: AttachmentDraft, settings: Settings) -> StoredFile:
@@ -185,11 +181,6 @@ def _pictured(store: BlobStore, stored: StoredFile, said: AnnouncedFile, setting
     checksum = contents.facts([picture.content]).sha256
     lost = picture.lost_position
     return replace(stored, checksum=checksum, width=picture.width, height=picture.height, taken_at=picture.taken_at, lost_position=lost)
-
-
-def remove_upload(store: BlobStore, draft: AttachmentDraft) -> None:
-    """Remove what was uploaded for a draft: there is an attachment, with a copy of it."""
-    remove(store, [draft_key(draft.token)])
 
 
 def remove(store: BlobStore, keys: Iterable[str]) -> None:

@@ -761,7 +761,7 @@ def test_a_completion_that_died_half_way_can_be_repeated(either_desk: Desk) -> N
     with parts.ledger.read() as uow:
         found = uow.attachment_drafts.find(1)
     assert found is not None
-    left = attachments.settled(parts.blobs, found, parts.settings)
+    left = attachments.settled(parts.blobs, found, attachments.file_key(attachments.new_token()), parts.settings)
     assert left.lost_position
     done = desk.completed(draft)
     assert done.status_code == 200, done.text
@@ -788,21 +788,16 @@ def meanwhile(monkeypatch: pytest.MonkeyPatch, where: Any, name: str, act: Calla
     left = [act]
 
     def between(*args: Any, **more: Any) -> Any:
-        acts = [left.pop()] if left else []
+        other = left.pop() if left else lambda: None
         if is_before:
-            _all(acts)
+            other()
         try:
             return real(*args, **more)
         finally:
             if not is_before:
-                _all(acts)
+                other()
 
     monkeypatch.setattr(where, name, between)
-
-
-def _all(acts: list[Callable[[], None]]) -> None:
-    for act in acts:
-        act()
 
 
 def test_who_completes_while_another_does_spoils_nothing(either_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -862,16 +857,20 @@ def test_what_is_uploaded_after_the_completion_replaces_nothing(
     assert desk.keys() == ["att"] and desk.is_whole(first.json)
 
 
-def test_a_completion_that_is_refused_for_another_reason_leaves_the_upload(either_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("place", ["ld_server.http.endpoints.attachments.handle", "ld_server.services.attachments.contents.facts"])
+def test_a_completion_that_fails_for_another_reason_leaves_the_upload_alone(
+    either_desk: Desk, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """The ledger, or the store once the file is copied, is away for a while; nothing heaps up in it when clients try again."""
     desk = either_desk
     draft = desk.initiated()
     desk.uploaded(draft)
 
-    def refused(*_: Any) -> None:
-        raise StoreUnavailable("The ledger is away.")
+    def away(*_: Any) -> None:
+        raise StoreUnavailable("It is away.")
 
     with monkeypatch.context() as broken:
-        broken.setattr("ld_server.http.endpoints.attachments.handle", refused)
+        broken.setattr(place, away)
         problem(desk.completed(draft), "store-unavailable", 503)
     assert desk.events() == [] and desk.keys() == ["draft"]
     assert desk.is_whole(desk.completed(draft).json)

@@ -28,7 +28,6 @@ from ld_server.resources.attachment import ATTACHMENT
 from ld_server.resources.kind import Kind, written
 from ld_server.services import attachments, handle
 from ld_server.services.parts import Parts
-from relational.documents import Head
 from relational.drafts import AttachmentDraft
 
 # --- what is said of a file -------------------------------------------------------------------------------------------
@@ -162,30 +161,28 @@ class Completion:
 
     def _completed(self, req: falcon.Request, identifier: str, body: bytes) -> Answer:
         head = self._parts.ledger.head(identifier)
-        if head is not None:
-            return self._told_again(req, head, body)
-        try:
-            draft, stored = self._found(identifier, is_rehearsal(req))
-        except (NotFound, NotUploaded, ContentRefused):
-            head = self._parts.ledger.head(identifier)  # another may have completed it meanwhile
-            if head is None:
-                raise
-            return self._told_again(req, head, body)
-        command = AddAttachment(attachments.announced(draft), stored, draft.number)
-        if is_rehearsal(req):
-            return _added(req, self._parts, command, body, 200)
-        answer = _keeping(req, self._parts, stored.key, lambda: _added(req, self._parts, command, body, 200))
-        attachments.remove_upload(self._parts.blobs, draft)
-        return answer
-
-    def _told_again(self, req: falcon.Request, head: Head, body: bytes) -> Answer:
+        if head is None:
+            try:
+                return self._made(req, self._draft(identifier), body)
+            except (NotFound, NotUploaded, ContentRefused):
+                head = self._parts.ledger.head(identifier)  # another may have completed it meanwhile
+                if head is None:
+                    raise
         there = attachments.living(head)
         return perform(req, self._parts, lambda _uow, _occasion: answer_of(there, wanted_by(req), self._parts, 200), body)
 
-    def _found(self, identifier: str, rehearses: bool) -> tuple[AttachmentDraft, StoredFile]:
-        draft = self._draft(identifier)
-        take = attachments.glanced_at if rehearses else attachments.settled
-        return draft, take(self._parts.blobs, draft, self._parts.settings)
+    def _made(self, req: falcon.Request, draft: AttachmentDraft, body: bytes) -> Answer:
+        parts = self._parts
+
+        def add(stored: StoredFile) -> Answer:
+            return _added(req, parts, AddAttachment(attachments.announced(draft), stored, draft.number), body, 200)
+
+        if is_rehearsal(req):
+            return add(attachments.glanced_at(parts.blobs, draft, parts.settings))
+        key = attachments.file_key(attachments.new_token())
+        answer = _keeping(req, parts, key, lambda: add(attachments.settled(parts.blobs, draft, key, parts.settings)))
+        attachments.remove(parts.blobs, [attachments.draft_key(draft.token)])
+        return answer
 
     def _draft(self, identifier: str) -> AttachmentDraft:
         with self._parts.ledger.read() as uow:
